@@ -1,0 +1,161 @@
+//! Connections of a workspace to e-mail providers.
+
+use crate::{
+    Timestamp,
+    email_address::EmailAddress,
+    ids::{IntegrationId, SenderId, WorkspaceId},
+    mail_name::MailName,
+    secret::Sealed,
+};
+
+/// An address that mails may come from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sender {
+    /// Its identifier, named by templates.
+    pub id: SenderId,
+    /// The From address.
+    pub email: EmailAddress,
+    /// The name beside it.
+    pub name: MailName,
+    /// Used when a template names none.
+    pub is_default: bool,
+}
+
+/// How an SMTP session is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpSecurity {
+    /// TLS from the first byte (RFC 8314, port 465).
+    Implicit,
+    /// `STARTTLS` required (RFC 3207); without it no mail is sent.
+    StartTls,
+    /// No protection.
+    None,
+}
+
+/// How to reach an SMTP server. `S` is the form of the secrets: [`Sealed`] at rest,
+/// [`crate::secret::Secret`] in use.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SmtpSettings<S> {
+    /// Host name or address of the server.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Protection of the session.
+    pub security: SmtpSecurity,
+    /// Name given in `EHLO`; by default the domain of the From address.
+    pub ehlo_hostname: Option<String>,
+    /// Account; no authentication when absent.
+    pub username: Option<String>,
+    /// Password of the account.
+    pub password: Option<S>,
+}
+
+/// A service that takes mails. More kinds are added as variants.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ProviderSettings<S> {
+    /// Any SMTP submission server.
+    Smtp(SmtpSettings<S>),
+}
+
+impl<S> ProviderSettings<S> {
+    /// The name of the kind on the wire.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Smtp(_) => "smtp",
+        }
+    }
+
+    /// The same settings with every secret turned into another form.
+    ///
+    /// # Errors
+    /// The first error of `turn`.
+    pub fn try_map_secrets<T, E>(
+        &self,
+        mut turn: impl FnMut(&S) -> Result<T, E>,
+    ) -> Result<ProviderSettings<T>, E> {
+        match self {
+            Self::Smtp(smtp) => Ok(ProviderSettings::Smtp(SmtpSettings {
+                host: smtp.host.clone(),
+                port: smtp.port,
+                security: smtp.security,
+                ehlo_hostname: smtp.ehlo_hostname.clone(),
+                username: smtp.username.clone(),
+                password: smtp.password.as_ref().map(&mut turn).transpose()?,
+            })),
+        }
+    }
+}
+
+/// An e-mail provider with the senders that it accepts.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EmailProvider<S> {
+    /// How to reach it.
+    pub settings: ProviderSettings<S>,
+    /// At least one.
+    pub senders: Vec<Sender>,
+    /// Most mails per minute; above zero.
+    pub rate_limit_per_minute: u32,
+}
+
+impl<S> EmailProvider<S> {
+    /// The sender with this identifier, else the default one, else the first.
+    #[must_use]
+    pub fn sender(&self, wanted: Option<SenderId>) -> Option<&Sender> {
+        let named = wanted.and_then(|id| self.senders.iter().find(|s| s.id == id));
+        named.or_else(|| self.senders.iter().find(|s| s.is_default)).or_else(|| self.senders.first())
+    }
+}
+
+/// A connection of a workspace to an e-mail provider, secrets sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Integration {
+    /// Its identifier.
+    pub id: IntegrationId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// How people call it.
+    pub name: String,
+    /// The provider.
+    pub provider: EmailProvider<Sealed>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(n: u128, is_default: bool) -> Sender {
+        Sender {
+            id: SenderId::from_uuid(uuid::Uuid::from_u128(n)),
+            email: EmailAddress::parse(&format!("s{n}@shop.example")).unwrap(),
+            name: MailName::parse("Shop").unwrap(),
+            is_default,
+        }
+    }
+
+    #[test]
+    fn a_sender_is_found_by_id_then_default_then_first() {
+        let settings = ProviderSettings::<Sealed>::Smtp(SmtpSettings {
+            host: "mx.shop.example".into(),
+            port: 587,
+            security: SmtpSecurity::StartTls,
+            ehlo_hostname: None,
+            username: None,
+            password: None,
+        });
+        let senders = vec![sender(1, false), sender(2, true)];
+        let mut provider = EmailProvider { settings, senders, rate_limit_per_minute: 60 };
+        let (first, second) = (provider.senders[0].id, provider.senders[1].id);
+        let unknown = SenderId::from_uuid(uuid::Uuid::from_u128(9));
+        assert_eq!(provider.sender(Some(first)).unwrap().id, first);
+        assert_eq!(provider.sender(Some(unknown)).unwrap().id, second);
+        provider.senders[1].is_default = false;
+        assert_eq!(provider.sender(None).unwrap().id, first);
+    }
+}

@@ -1,0 +1,35 @@
+//! What the business is: values, entities and their rules.
+//!
+//! No input or output, no async, no clock: time comes in as a parameter. A value has private
+//! fields and one door, `parse`; past that door nobody checks again.
+
+pub mod broadcasts;
+pub mod contacts;
+pub mod deliveries;
+pub mod email_address;
+pub mod ids;
+pub mod integrations;
+pub mod languages;
+pub mod lists;
+pub mod mail_name;
+pub mod messages;
+pub mod permissions;
+pub mod secret;
+pub mod slug;
+pub mod templates;
+pub mod timezones;
+pub mod transactional;
+pub mod users;
+pub mod utm;
+pub mod validation;
+pub mod workspaces;
+
+/// A moment in UTC. Stored with microseconds, as both databases keep no more.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// Cuts a moment to whole microseconds, so that what was written equals what is read back.
+#[must_use]
+pub fn to_microseconds(at: Timestamp) -> Timestamp {
+    use chrono::SubsecRound as _;
+    at.trunc_subsecs(6)
+}

@@ -1,0 +1,245 @@
+//! Mails that a program asks for, one contact at a time.
+
+use crate::{
+    Timestamp,
+    email_address::EmailAddress,
+    ids::{IntegrationId, NotificationId, TemplateId},
+    mail_name::MailName,
+    utm::UtmParameters,
+    validation::{Check, Invalid, required_text},
+};
+use serde_json::{Map, Value};
+
+/// A kind of mail that programs can ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notification {
+    /// Chosen by the client.
+    pub id: NotificationId,
+    /// How people call it, 1 to 255 characters.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The template of its mail.
+    pub email: EmailChannel,
+    /// Campaign parameters of its links.
+    pub utm: UtmParameters,
+    /// Stored for clients.
+    pub metadata: Map<String, Value>,
+    /// The integration that manages it.
+    pub integration: Option<IntegrationId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// How a notification is sent by mail.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct EmailChannel {
+    /// The template, always in its latest version.
+    pub template_id: TemplateId,
+    /// Stored for clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Map<String, Value>>,
+}
+
+/// What a client gives of a new notification.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NotificationDraft {
+    /// See [`Notification::id`].
+    pub id: NotificationId,
+    /// See [`Notification::name`].
+    pub name: String,
+    /// See [`Notification::description`].
+    pub description: String,
+    /// See [`Notification::email`].
+    pub email: EmailChannel,
+    /// See [`Notification::utm`].
+    pub utm: UtmParameters,
+    /// See [`Notification::metadata`].
+    pub metadata: Map<String, Value>,
+}
+
+impl NotificationDraft {
+    /// # Errors
+    /// When the name is empty or too long.
+    pub fn into_notification(self, now: Timestamp) -> Result<Notification, Invalid> {
+        let mut check = Check::default();
+        let name = check.field("/notification/name", required_text(&self.name, 255));
+        check.finish()?;
+        Ok(Notification {
+            id: self.id,
+            name: name.unwrap_or_default(),
+            description: self.description,
+            email: self.email,
+            utm: self.utm,
+            metadata: self.metadata,
+            integration: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+/// What to change of a notification; what is absent is kept.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NotificationPatch {
+    /// See [`Notification::name`].
+    pub name: Option<String>,
+    /// See [`Notification::description`].
+    pub description: Option<String>,
+    /// See [`Notification::email`].
+    pub email: Option<EmailChannel>,
+    /// See [`Notification::utm`].
+    pub utm: Option<UtmParameters>,
+    /// See [`Notification::metadata`].
+    pub metadata: Option<Map<String, Value>>,
+}
+
+impl Notification {
+    /// # Errors
+    /// When nothing is changed, or the name is empty or too long.
+    pub fn apply(&mut self, patch: NotificationPatch, now: Timestamp) -> Result<(), Invalid> {
+        if patch == NotificationPatch::default() {
+            return Err(Invalid::one("/updates", "at least one field must be given"));
+        }
+        if let Some(name) = &patch.name {
+            self.name = required_text(name, 255).map_err(|e| Invalid::one("/updates/name", e))?;
+        }
+        if let Some(description) = patch.description {
+            self.description = description;
+        }
+        if let Some(email) = patch.email {
+            self.email = email;
+        }
+        if let Some(utm) = patch.utm {
+            self.utm = utm;
+        }
+        if let Some(metadata) = patch.metadata {
+            self.metadata = metadata;
+        }
+        self.updated_at = now;
+        Ok(())
+    }
+}
+
+/// What a single send changes of the mail. Precedence: request, then template, then sender.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct EmailOptions {
+    /// Replaces the sender's name; the address never changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_name: Option<MailName>,
+    /// Replaces the template's subject; may hold Liquid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Replaces the template's preview line; may hold Liquid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_preview: Option<String>,
+    /// Where replies go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<EmailAddress>,
+    /// Further visible recipients.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cc: Vec<EmailAddress>,
+    /// Further hidden recipients.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bcc: Vec<EmailAddress>,
+}
+
+impl EmailOptions {
+    /// Most addresses in `cc` and `bcc` together.
+    pub const MAX_COPIES: usize = 50;
+
+    /// Reads the options of a request: absent, null, empty and blank texts mean "not given".
+    ///
+    /// # Errors
+    /// Every bad field.
+    pub fn parse(
+        from_name: Option<&str>,
+        subject: Option<&str>,
+        subject_preview: Option<&str>,
+        reply_to: Option<&str>,
+        cc: &[String],
+        bcc: &[String],
+    ) -> Result<Self, Invalid> {
+        let mut check = Check::default();
+        let from_name =
+            check.field("/from_name", MailName::parse_optional(from_name.unwrap_or_default())).flatten();
+        let line = |check: &mut Check, pointer: &str, text: Option<&str>| {
+            let text = text.map(str::trim).filter(|t| !t.is_empty())?;
+            check.require(text.chars().count() <= 255, pointer, "must have at most 255 characters");
+            check.require(
+                !text.chars().any(char::is_control),
+                pointer,
+                "must not contain control characters",
+            );
+            Some(text.to_owned())
+        };
+        let subject = line(&mut check, "/subject", subject);
+        let subject_preview = line(&mut check, "/subject_preview", subject_preview);
+        let reply_to = reply_to
+            .filter(|t| !t.trim().is_empty())
+            .and_then(|t| check.field("/reply_to", EmailAddress::parse(t)));
+        let addresses = |check: &mut Check, name: &str, texts: &[String]| {
+            let given = texts.iter().enumerate().filter(|(_, t)| !t.trim().is_empty());
+            given
+                .filter_map(|(i, t)| check.field(&format!("/{name}/{i}"), EmailAddress::parse(t)))
+                .collect::<Vec<_>>()
+        };
+        let cc = addresses(&mut check, "cc", cc);
+        let bcc = addresses(&mut check, "bcc", bcc);
+        check.require(
+            cc.len() + bcc.len() <= Self::MAX_COPIES,
+            "/cc",
+            "cc and bcc together take at most 50 addresses",
+        );
+        check.finish()?;
+        Ok(Self { from_name, subject, subject_preview, reply_to, cc, bcc })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_options_are_not_given() {
+        let options = EmailOptions::parse(Some(" "), Some(""), None, Some(""), &[String::new()], &[]);
+        assert_eq!(options, Ok(EmailOptions::default()));
+    }
+
+    #[test]
+    fn every_bad_option_is_reported() {
+        let bad = EmailOptions::parse(
+            Some("A\r\nBcc: b@x.example"),
+            Some(&"x".repeat(256)),
+            Some("a\nb"),
+            Some("nobody"),
+            &["ok@x.example".into(), "bad".into()],
+            &["bad".into()],
+        );
+        let pointers: Vec<_> = bad.unwrap_err().0.into_iter().map(|p| p.pointer).collect();
+        assert_eq!(pointers, ["/from_name", "/subject", "/subject_preview", "/reply_to", "/cc/1", "/bcc/0"]);
+    }
+
+    #[test]
+    fn a_patch_keeps_what_it_does_not_name() {
+        let now = Timestamp::UNIX_EPOCH;
+        let draft = NotificationDraft {
+            id: NotificationId::parse("reset").unwrap(),
+            name: "Reset".into(),
+            description: "d".into(),
+            email: EmailChannel { template_id: TemplateId::parse("t").unwrap(), settings: None },
+            utm: UtmParameters::default(),
+            metadata: Map::new(),
+        };
+        let mut notification = draft.into_notification(now).unwrap();
+        let before = notification.clone();
+        assert!(notification.apply(NotificationPatch::default(), now).is_err());
+        let patch = NotificationPatch { name: Some("New".into()), ..NotificationPatch::default() };
+        notification.apply(patch, now).unwrap();
+        assert_eq!(notification.email, before.email);
+        assert_eq!(notification.name, "New");
+    }
+}
