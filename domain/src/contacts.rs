@@ -3,7 +3,7 @@
 use crate::{
     Timestamp,
     email_address::EmailAddress,
-    ids::{ListId, SegmentId},
+    ids::{ListId, MessageId, SegmentId},
     lists::MembershipStatus,
     to_microseconds,
     validation::{Check, Invalid},
@@ -223,6 +223,13 @@ impl Contact {
             };
         }
         self.updated_at = now;
+    }
+
+    /// The address that stands in a message's place once its contact is deleted. It differs by
+    /// message, so that accounts stay unique, and can never be mailed.
+    #[must_use]
+    pub fn redacted_address(message: &MessageId) -> String {
+        format!("{message}@deleted.invalid")
     }
 
     /// The text of a field, when it is a text field with a value.

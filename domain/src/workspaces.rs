@@ -152,7 +152,8 @@ impl WorkspaceSettings {
         );
         for (field, label) in &self.custom_field_labels {
             let pointer = "/custom_field_labels";
-            let custom = crate::contacts::ContactField::from_name(field).is_some_and(crate::contacts::ContactField::is_custom);
+            let custom = crate::contacts::ContactField::from_name(field)
+                .is_some_and(crate::contacts::ContactField::is_custom);
             check.require(custom, pointer, "names a field that is no custom field");
             let length = label.chars().count();
             check.require((1..=100).contains(&length), pointer, "labels have 1 to 100 characters");

@@ -1,0 +1,41 @@
+//! How a use case can fail, in terms that every caller understands.
+
+use domain::validation::FieldProblem;
+use std::time::Duration;
+
+/// What kind of failure it is; adapters turn it into status codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The input breaks a rule.
+    Invalid,
+    /// The caller is not known, or no longer.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// What the request names does not exist.
+    NotFound,
+    /// It collides with what exists.
+    Conflict,
+    /// The input is well-formed but cannot be carried out with what is configured or stored.
+    Unprocessable,
+    /// Too often; to be tried again after the given time.
+    RateLimited(Duration),
+    /// No capacity or no connection; to be tried again after the given time.
+    Unavailable(Duration),
+    /// Not the caller's fault.
+    Internal,
+}
+
+/// A failure of a use case.
+pub trait Failure: std::error::Error {
+    /// What kind of failure it is.
+    fn kind(&self) -> FailureKind;
+
+    /// A stable name for programs, such as `contact-not-found`.
+    fn code(&self) -> &'static str;
+
+    /// The bad fields of the input, when that is the failure.
+    fn problems(&self) -> &[FieldProblem] {
+        &[]
+    }
+}

@@ -1,0 +1,43 @@
+//! What the use cases need from the outside, in their own words.
+
+mod broadcasts;
+mod broker;
+mod contacts;
+mod deliveries;
+mod integrations;
+mod lists;
+mod mailer;
+mod members;
+mod messages;
+mod renderer;
+mod system;
+mod templates;
+mod transactional;
+mod users;
+mod vault;
+mod work;
+mod workspaces;
+
+pub use broadcasts::BroadcastStore;
+pub use broker::{
+    Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork,
+    WorkspaceDatabases, WorkspaceStore,
+};
+pub use contacts::ContactStore;
+pub use deliveries::{DeliveryStore, Settled};
+pub use integrations::IntegrationStore;
+pub use lists::ListStore;
+pub use mailer::{Attachment, MailRoute, Mailbox, Mailer, OutgoingMail, SendError};
+pub use members::MemberStore;
+pub use messages::{IdempotencyStore, MessageEvent, MessageStore, Reservation};
+pub use renderer::{
+    CompileError, CompileIssue, CompileRequest, Compiled, LinkPolicy, Overrides, PreparedEmail, RenderError,
+    RenderedEmail, Renderer, TemplateKey,
+};
+pub use system::{Clock, IdGenerator, Random};
+pub use templates::TemplateStore;
+pub use transactional::NotificationStore;
+pub use users::UserStore;
+pub use vault::{Claims, TokenError, Tokens, Vault, VaultError};
+pub use work::{WorkItem, WorkKind, WorkSignal, WorkStore};
+pub use workspaces::WorkspaceDirectory;

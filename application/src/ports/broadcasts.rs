@@ -1,0 +1,52 @@
+//! Broadcasts of a workspace and their accounts.
+
+use super::StoreError;
+use crate::page::Counted;
+use async_trait::async_trait;
+use domain::{
+    broadcasts::{Broadcast, Ledger, Recipient, RecipientState},
+    ids::{BroadcastId, MessageId},
+};
+
+/// Keeps broadcasts and a line for each recipient.
+#[async_trait]
+pub trait BroadcastStore {
+    /// The broadcast.
+    async fn broadcast(&mut self, id: &BroadcastId) -> Result<Option<Broadcast>, StoreError>;
+
+    /// The broadcast, kept from changes by others until the unit of work ends.
+    async fn broadcast_for_update(&mut self, id: &BroadcastId) -> Result<Option<Broadcast>, StoreError>;
+
+    /// Broadcasts with this status, newest first.
+    async fn broadcasts(
+        &mut self,
+        status: Option<&str>,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Counted<Broadcast>, StoreError>;
+
+    /// Broadcasts whose recipients are still being planned.
+    async fn broadcasts_in_planning(&mut self) -> Result<Vec<BroadcastId>, StoreError>;
+
+    /// Fails with [`StoreError::Duplicate`] when the identifier is taken.
+    async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError>;
+
+    /// Replaces all but the moment of creation. Answers whether the broadcast was there.
+    async fn update_broadcast(&mut self, broadcast: &Broadcast) -> Result<bool, StoreError>;
+
+    /// Adds lines to the account; a recipient that already has a line for this broadcast is passed
+    /// over. Answers which messages got a line.
+    async fn insert_recipients_if_absent(
+        &mut self,
+        recipients: &[Recipient],
+    ) -> Result<Vec<MessageId>, StoreError>;
+
+    /// Notes what became of recipients, found by broadcast and message.
+    async fn set_recipient_states(
+        &mut self,
+        states: &[(BroadcastId, MessageId, RecipientState)],
+    ) -> Result<(), StoreError>;
+
+    /// The account of a broadcast, counted.
+    async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError>;
+}

@@ -1,0 +1,76 @@
+//! The history of messages in a workspace, and the keys that make sends repeatable.
+
+use super::StoreError;
+use crate::page::Page;
+use async_trait::async_trait;
+use domain::{
+    Timestamp,
+    ids::{BroadcastId, MessageId},
+    messages::{Message, MessageCursor, MessageFilter, MessageState, MessageStats},
+};
+
+/// What happened to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageEvent {
+    /// Which message.
+    pub message: MessageId,
+    /// Its state from now on.
+    pub state: MessageState,
+    /// Replaces the status line; `None` clears it.
+    pub status_info: Option<String>,
+    /// When it happened. Sets `sent_at` or `failed_at` by the state; a message that is queued again
+    /// or sent has no `failed_at`.
+    pub at: Timestamp,
+}
+
+/// Keeps the history.
+#[async_trait]
+pub trait MessageStore {
+    /// Adds messages. One that exists is passed over.
+    async fn insert_messages_if_absent(&mut self, messages: &[Message]) -> Result<(), StoreError>;
+
+    /// Those of the given messages that exist, in no particular order.
+    async fn messages(&mut self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError>;
+
+    /// Notes what happened to messages.
+    async fn record_events(&mut self, events: &[MessageEvent]) -> Result<(), StoreError>;
+
+    /// Messages in the order of acceptance, newest first, then of identifier downwards, after a
+    /// place.
+    async fn messages_after(
+        &mut self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: usize,
+    ) -> Result<Page<Message>, StoreError>;
+
+    /// How many messages of a broadcast have seen which event.
+    async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError>;
+}
+
+/// What reserving an idempotency key found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reservation {
+    /// The key was free and now belongs to the given message.
+    Reserved,
+    /// The key belongs to an earlier message.
+    Taken {
+        /// That message.
+        message: MessageId,
+        /// Fingerprint of the payload that it was asked with.
+        fingerprint: String,
+    },
+}
+
+/// Keeps idempotency keys.
+#[async_trait]
+pub trait IdempotencyStore {
+    /// Reserves a key for a message. Waits for another transaction that holds the key.
+    async fn reserve_key(
+        &mut self,
+        key: &str,
+        fingerprint: &str,
+        message: &MessageId,
+        now: Timestamp,
+    ) -> Result<Reservation, StoreError>;
+}
