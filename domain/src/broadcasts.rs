@@ -3,7 +3,7 @@
 use crate::{
     Timestamp,
     email_address::EmailAddress,
-    ids::{BroadcastId, ListId, MessageId, SegmentId, TemplateId},
+    ids::{BroadcastId, IntegrationId, ListId, MessageId, SegmentId, TemplateId},
     utm::UtmParameters,
     validation::{Invalid, required_text},
 };
@@ -81,6 +81,15 @@ impl BroadcastState {
     }
 }
 
+/// What a broadcast is sent with, fixed when it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// Version of the template.
+    pub template_version: i64,
+    /// Provider that takes the mails.
+    pub integration: IntegrationId,
+}
+
 /// A newsletter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broadcast {
@@ -98,6 +107,8 @@ pub struct Broadcast {
     pub metadata: Option<Map<String, Value>>,
     /// Where it stands.
     pub state: BroadcastState,
+    /// What it is sent with; `None` until it starts.
+    pub launch: Option<Launch>,
     /// How far the audience has been planned: the last address.
     pub cursor: Option<EmailAddress>,
     /// How many mails have been put into the queue.
@@ -139,6 +150,7 @@ impl BroadcastDraft {
             utm: self.utm,
             metadata: self.metadata,
             state: BroadcastState::Draft,
+            launch: None,
             cursor: None,
             enqueued_count: 0,
             created_at: now,
@@ -164,7 +176,7 @@ impl Broadcast {
     ///
     /// # Errors
     /// When it is no draft.
-    pub fn start(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
+    pub fn start(&mut self, launch: Launch, now: Timestamp) -> Result<(), IllegalTransition> {
         if self.state != BroadcastState::Draft {
             return Err(IllegalTransition {
                 status: self.state.name(),
@@ -173,6 +185,7 @@ impl Broadcast {
             });
         }
         self.state = BroadcastState::Processing { started_at: now };
+        self.launch = Some(launch);
         self.updated_at = now;
         Ok(())
     }
@@ -289,11 +302,15 @@ mod tests {
         .unwrap()
     }
 
+    fn launch() -> Launch {
+        Launch { template_version: 1, integration: IntegrationId::from_uuid(uuid::Uuid::from_u128(1)) }
+    }
+
     #[test]
     fn a_broadcast_starts_once() {
         let mut broadcast = broadcast();
-        broadcast.start(Timestamp::UNIX_EPOCH).unwrap();
-        let refused = broadcast.start(Timestamp::UNIX_EPOCH).unwrap_err();
+        broadcast.start(launch(), Timestamp::UNIX_EPOCH).unwrap();
+        let refused = broadcast.start(launch(), Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "a broadcast with status processing cannot be scheduled; allowed: draft"
@@ -305,7 +322,7 @@ mod tests {
         let mut broadcast = broadcast();
         broadcast.complete(Timestamp::UNIX_EPOCH);
         assert_eq!(broadcast.state, BroadcastState::Draft);
-        broadcast.start(Timestamp::UNIX_EPOCH).unwrap();
+        broadcast.start(launch(), Timestamp::UNIX_EPOCH).unwrap();
         broadcast.complete(Timestamp::UNIX_EPOCH);
         assert_eq!(broadcast.state.name(), "processed");
     }

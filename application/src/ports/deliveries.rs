@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use domain::{
     Timestamp,
     deliveries::{Delivery, Outcome},
-    ids::MessageId,
+    ids::{IntegrationId, MessageId},
 };
 
 /// The result of a claimed delivery.
@@ -25,10 +25,11 @@ pub trait DeliveryStore {
 
     /// Takes up to `limit` waiting deliveries that are due, by priority and then by the moment when
     /// they were due, until `lease_until`, and counts an attempt for each. Two claims at once
-    /// never take the same delivery.
+    /// never take the same delivery. Deliveries of the integrations in `except` are passed over.
     async fn claim_deliveries(
         &mut self,
         limit: usize,
+        except: &[IntegrationId],
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Result<Vec<Delivery>, StoreError>;
