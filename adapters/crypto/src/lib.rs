@@ -1,0 +1,12 @@
+//! Sealing, hashing, signing, chance, time and identifiers.
+//!
+//! Every construction is the one that existing installations and their clients use, so that stored
+//! secrets, links and tokens keep their meaning.
+
+mod chance;
+mod tokens;
+mod vault;
+
+pub use chance::{OsRandom, SystemClock, UuidGenerator};
+pub use tokens::JwtTokens;
+pub use vault::AesVault;
