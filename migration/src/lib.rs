@@ -1,1 +1,1 @@
-//! migration
+//! Tables of the system database and of a workspace database.

@@ -1,0 +1,204 @@
+//! One connection of either engine behind SeaORM: no pool, no ping, closed when we say so.
+
+mod postgres;
+mod sqlite;
+
+pub(crate) use postgres::PostgresLink;
+pub(crate) use sqlite::SqliteLink;
+
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    sea_query::{Value, Values},
+};
+use sea_query_sqlx::SqlxValues;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+use std::{
+    future::Future,
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The connection itself.
+enum Wire {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// One connection. It notices when a statement was given up midway, after which it must be closed.
+pub struct Connection {
+    wire: Mutex<Wire>,
+    backend: DbBackend,
+    deadline: Duration,
+    unsound: AtomicBool,
+    server: ServerSide,
+}
+
+/// How the server names this connection: process and moment of its start, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ServerSide {
+    pub(crate) pid: i32,
+    pub(crate) started: String,
+}
+
+impl Connection {
+    /// `deadline` is how long a statement may take before the connection is given up.
+    fn new(wire: Wire, deadline: Duration, server: ServerSide) -> Self {
+        let backend = match wire {
+            Wire::Postgres(_) => DbBackend::Postgres,
+            Wire::Sqlite(_) => DbBackend::Sqlite,
+        };
+        Self { wire: Mutex::new(wire), backend, deadline, unsound: AtomicBool::new(false), server }
+    }
+
+    /// How the server names this connection. Empty for SQLite.
+    pub(crate) fn server_side(&self) -> &ServerSide {
+        &self.server
+    }
+
+    /// Whether every statement so far was carried through to its answer.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.unsound.load(Ordering::Acquire)
+    }
+
+    /// Says goodbye. For SQLite all is closed when this returns; a PostgreSQL server may need a
+    /// few more milliseconds.
+    pub(crate) async fn close(self) -> Result<(), sqlx::Error> {
+        match self.wire.into_inner() {
+            Wire::Postgres(wire) if self.unsound.into_inner() => wire.close_hard().await,
+            Wire::Postgres(wire) => wire.close().await,
+            Wire::Sqlite(wire) => wire.close().await,
+        }
+    }
+
+    /// One round trip.
+    pub(crate) async fn ping(&self) -> Result<(), DbErr> {
+        self.execute_unprepared("SELECT 1").await.map(drop)
+    }
+
+    async fn run(&self) -> Running<'_> {
+        let wire = self.wire.lock().await;
+        let sound = !self.unsound.swap(true, Ordering::AcqRel);
+        Running { wire, connection: self, sound }
+    }
+}
+
+/// A statement on its way. Unless it is finished, the connection is unsound from then on.
+struct Running<'a> {
+    wire: MutexGuard<'a, Wire>,
+    connection: &'a Connection,
+    sound: bool,
+}
+
+impl Running<'_> {
+    fn finish<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, DbErr> {
+        let lost = outcome.as_ref().is_err_and(ends_connection);
+        if self.sound && !lost {
+            self.connection.unsound.store(false, Ordering::Release);
+        }
+        outcome.map_err(|e| DbErr::Query(RuntimeErr::SqlxError(e.into())))
+    }
+}
+
+/// A busy SQLite file can be asked again over the same connection; anything else that is lost
+/// can't.
+fn ends_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(e) if e.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() => false,
+        other => crate::failure::is_loss(other),
+    }
+}
+
+async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+    tokio::time::timeout(deadline, work).await.map_err(late)?
+}
+
+/// Moments are bound to SQLite as text of fixed width, so that their order is that of time.
+fn sqlite_value(value: Value) -> Value {
+    match value {
+        Value::ChronoDateTimeUtc(at) => {
+            Value::String(at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()))
+        }
+        other => other,
+    }
+}
+
+fn bound(statement: Statement) -> (AssertSqlSafe<String>, SqlxValues) {
+    let values = statement.values.unwrap_or_else(|| Values(Vec::new()));
+    let values = match statement.db_backend {
+        DbBackend::Sqlite => Values(values.0.into_iter().map(sqlite_value).collect()),
+        _ => values,
+    };
+    (AssertSqlSafe(statement.sql), SqlxValues(values))
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Connection {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let (sql, values) = bound(statement);
+        let mut running = self.run().await;
+        let outcome = match &mut *running.wire {
+            Wire::Postgres(wire) => {
+                let work = sqlx::query_with(sql, values).execute(wire);
+                within(self.deadline, work).await.map(ExecResult::from)
+            }
+            Wire::Sqlite(wire) => {
+                let work = sqlx::query_with(sql, values).execute(wire);
+                within(self.deadline, work).await.map(ExecResult::from)
+            }
+        };
+        running.finish(outcome)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        let mut running = self.run().await;
+        let outcome = match &mut *running.wire {
+            Wire::Postgres(wire) => within(self.deadline, wire.execute(sql)).await.map(ExecResult::from),
+            Wire::Sqlite(wire) => within(self.deadline, wire.execute(sql)).await.map(ExecResult::from),
+        };
+        running.finish(outcome)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let (sql, values) = bound(statement);
+        let mut running = self.run().await;
+        let outcome = match &mut *running.wire {
+            Wire::Postgres(wire) => {
+                let work = sqlx::query_with(sql, values).fetch_optional(wire);
+                within(self.deadline, work).await.map(|row| row.map(QueryResult::from))
+            }
+            Wire::Sqlite(wire) => {
+                let work = sqlx::query_with(sql, values).fetch_optional(wire);
+                within(self.deadline, work).await.map(|row| row.map(QueryResult::from))
+            }
+        };
+        running.finish(outcome)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let (sql, values) = bound(statement);
+        let mut running = self.run().await;
+        let outcome = match &mut *running.wire {
+            Wire::Postgres(wire) => {
+                let work = sqlx::query_with(sql, values).fetch_all(wire);
+                within(self.deadline, work).await.map(|rows| rows.into_iter().map(Into::into).collect())
+            }
+            Wire::Sqlite(wire) => {
+                let work = sqlx::query_with(sql, values).fetch_all(wire);
+                within(self.deadline, work).await.map(|rows| rows.into_iter().map(Into::into).collect())
+            }
+        };
+        running.finish(outcome)
+    }
+}

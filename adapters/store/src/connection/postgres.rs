@@ -1,0 +1,78 @@
+//! How a database of a PostgreSQL server is opened: one session.
+
+use super::{Connection, ServerSide, Wire};
+use domain::secret::Secret;
+use sqlx::{
+    ConnectOptions as _, PgConnection, Row as _,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+use std::time::Duration;
+
+/// How sessions are opened.
+#[derive(Debug, Clone)]
+pub(crate) struct PostgresLink {
+    /// Host name, address, or folder of the Unix socket.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) tls: PgSslMode,
+    /// The part of `application_name` before the lane.
+    pub(crate) application: String,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) idle_in_transaction_timeout: Duration,
+    /// Prepared statements kept by a connection. Never zero: then the driver never closes one.
+    pub(crate) statement_cache: usize,
+}
+
+/// What a session is for; the last part of its `application_name`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lane {
+    System,
+    Workspace,
+    Maintenance,
+}
+
+impl PostgresLink {
+    /// How long the client waits for an answer beyond the server's own limit.
+    const GRACE: Duration = Duration::from_secs(5);
+
+    /// Opens a session. The caller sets the deadline.
+    pub(crate) async fn open(&self, database: &str, lane: Lane) -> Result<Connection, sqlx::Error> {
+        let mut wire = self.options(database, lane).connect().await?;
+        let server = server_side(&mut wire).await?;
+        Ok(Connection::new(Wire::Postgres(wire), self.statement_timeout + Self::GRACE, server))
+    }
+
+    fn options(&self, database: &str, lane: Lane) -> PgConnectOptions {
+        let lane = match lane {
+            Lane::System => "system",
+            Lane::Workspace => "workspace",
+            Lane::Maintenance => "maintenance",
+        };
+        let settings = [
+            ("statement_timeout", self.statement_timeout.as_millis().to_string()),
+            ("idle_in_transaction_session_timeout", self.idle_in_transaction_timeout.as_millis().to_string()),
+        ];
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .database(database)
+            .ssl_mode(self.tls)
+            .application_name(&format!("{}/{lane}", self.application))
+            .statement_cache_capacity(self.statement_cache.max(1))
+            .options(settings)
+            .disable_statement_logging();
+        match &self.password {
+            Some(password) => options.password(password.expose()),
+            None => options,
+        }
+    }
+}
+
+async fn server_side(wire: &mut PgConnection) -> Result<ServerSide, sqlx::Error> {
+    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    let row = sqlx::query(sql).persistent(false).fetch_one(wire).await?;
+    Ok(ServerSide { pid: row.try_get("pid")?, started: row.try_get("started")? })
+}
