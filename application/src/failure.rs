@@ -1,6 +1,7 @@
 //! How a use case can fail, in terms that every caller understands.
 
-use domain::validation::FieldProblem;
+use crate::ports::StoreError;
+use domain::validation::{FieldProblem, Invalid};
 use std::time::Duration;
 
 /// What kind of failure it is; adapters turn it into status codes.
@@ -37,5 +38,44 @@ pub trait Failure: std::error::Error {
     /// The bad fields of the input, when that is the failure.
     fn problems(&self) -> &[FieldProblem] {
         &[]
+    }
+}
+
+impl Failure for Invalid {
+    fn kind(&self) -> FailureKind {
+        FailureKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "invalid-input"
+    }
+
+    fn problems(&self) -> &[FieldProblem] {
+        &self.0
+    }
+}
+
+impl Failure for StoreError {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Duplicate => FailureKind::Conflict,
+            Self::ConnectionLimit { retry_after, .. } | Self::Unavailable { retry_after } => {
+                FailureKind::Unavailable(*retry_after)
+            }
+            Self::ShuttingDown => FailureKind::Unavailable(Duration::from_secs(1)),
+            Self::WorkspaceMissing => FailureKind::NotFound,
+            Self::Abandoned | Self::Internal(_) => FailureKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::ConnectionLimit { .. } => "connection-limit",
+            Self::Unavailable { .. } => "database-unavailable",
+            Self::ShuttingDown => "shutting-down",
+            Self::WorkspaceMissing => "workspace-not-available",
+            Self::Abandoned | Self::Internal(_) => "internal",
+        }
     }
 }

@@ -4,6 +4,21 @@
 //! checked here and nowhere else.
 
 pub mod access;
+pub mod broadcasts;
+pub mod contacts;
+pub mod deliveries;
 pub mod failure;
+pub mod links;
+pub mod lists;
+pub mod messages;
 pub mod page;
+pub mod platform;
 pub mod ports;
+pub mod rate_limit;
+pub mod subscriptions;
+pub mod templates;
+pub mod transactional;
+pub mod work;
+
+mod directory;
+mod system_mails;

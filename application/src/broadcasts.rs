@@ -1,0 +1,253 @@
+//! Broadcasts: making, starting and planning them.
+
+use crate::{
+    access::{Caller, Denied},
+    directory::active_workspace,
+    failure::{Failure, FailureKind},
+    page::Counted,
+    ports::{Clock, ConnectionBroker, IdGenerator, Purpose, StoreError, WorkKind},
+    work::Work,
+};
+use domain::{
+    broadcasts::{Broadcast, BroadcastDraft, IllegalTransition, Launch, Ledger, Recipient, RecipientState},
+    deliveries::{Delivery, DeliverySource},
+    ids::{BroadcastId, ListId, MessageId, TemplateId, WorkspaceId},
+    permissions::{Permission, Resource},
+    validation::{FieldProblem, Invalid},
+};
+use std::{collections::HashSet, sync::Arc};
+
+/// The use cases of broadcasts.
+pub struct Broadcasts {
+    broker: Arc<dyn ConnectionBroker>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+    work: Arc<Work>,
+}
+
+/// Why a use case of broadcasts failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BroadcastsError {
+    /// No broadcast has this identifier.
+    #[error("Broadcast not found")]
+    NotFound,
+    /// The list that is named does not exist.
+    #[error("the list {0} does not exist")]
+    UnknownList(ListId),
+    /// The template that is named does not exist or is no e-mail.
+    #[error("no e-mail template has the id {0}")]
+    UnknownTemplate(TemplateId),
+    /// The workspace has no provider for broadcasts.
+    #[error("no e-mail provider: set marketing_email_provider_id in the workspace settings")]
+    NoProvider,
+    /// The broadcast is in a state that does not allow this.
+    #[error(transparent)]
+    Transition(#[from] IllegalTransition),
+    /// The input breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failure for BroadcastsError {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::NotFound => FailureKind::NotFound,
+            Self::UnknownList(_) | Self::UnknownTemplate(_) => FailureKind::Invalid,
+            Self::NoProvider => FailureKind::Unprocessable,
+            Self::Transition(_) => FailureKind::Conflict,
+            Self::Invalid(e) => e.kind(),
+            Self::Denied(e) => e.kind(),
+            Self::Store(e) => e.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "broadcast-not-found",
+            Self::UnknownList(_) => "list-unknown",
+            Self::UnknownTemplate(_) => "template-unknown",
+            Self::NoProvider => "provider-missing",
+            Self::Transition(_) => "broadcast-status",
+            Self::Invalid(e) => e.code(),
+            Self::Denied(e) => e.code(),
+            Self::Store(e) => e.code(),
+        }
+    }
+
+    fn problems(&self) -> &[FieldProblem] {
+        match self {
+            Self::Invalid(e) => e.problems(),
+            _ => &[],
+        }
+    }
+}
+
+impl Broadcasts {
+    /// Recipients planned in one unit of work.
+    const PLAN_BATCH: usize = 500;
+
+    /// Takes its ports.
+    pub fn new(
+        broker: Arc<dyn ConnectionBroker>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+        work: Arc<Work>,
+    ) -> Self {
+        Self { broker, clock, ids, work }
+    }
+
+    /// Stores a draft.
+    ///
+    /// # Errors
+    /// Without `broadcasts:write`, when the draft breaks a rule, or its list is unknown.
+    pub async fn create(&self, caller: &Caller, draft: BroadcastDraft) -> Result<Broadcast, BroadcastsError> {
+        caller.require(Permission::Write(Resource::Broadcasts))?;
+        let id = BroadcastId::from_uuid(self.ids.uuid());
+        let broadcast = draft.into_broadcast(id, self.clock.now())?;
+        let purpose = Purpose::interactive("broadcasts.create");
+        let mut store = self.broker.write(&caller.workspace, purpose).await?;
+        let list = &broadcast.audience.list;
+        store.list(list).await?.ok_or_else(|| BroadcastsError::UnknownList(list.clone()))?;
+        store.insert_broadcast(&broadcast).await?;
+        store.commit().await?;
+        Ok(broadcast)
+    }
+
+    /// One broadcast.
+    ///
+    /// # Errors
+    /// Without `broadcasts:read`, or when there is none.
+    pub async fn get(&self, caller: &Caller, id: &BroadcastId) -> Result<Broadcast, BroadcastsError> {
+        caller.require(Permission::Read(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.get");
+        let mut store = self.broker.read(&caller.workspace, purpose).await?;
+        store.broadcast(id).await?.ok_or(BroadcastsError::NotFound)
+    }
+
+    /// Broadcasts with this status, newest first.
+    ///
+    /// # Errors
+    /// Without `broadcasts:read`, or when the store fails.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        status: Option<&str>,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Counted<Broadcast>, BroadcastsError> {
+        caller.require(Permission::Read(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.list");
+        let mut store = self.broker.read(&caller.workspace, purpose).await?;
+        Ok(store.broadcasts(status, limit, offset).await?)
+    }
+
+    /// The account of a broadcast: how many recipients are in which state.
+    ///
+    /// # Errors
+    /// Without `broadcasts:read`, or when there is none.
+    pub async fn ledger(&self, caller: &Caller, id: &BroadcastId) -> Result<Ledger, BroadcastsError> {
+        caller.require(Permission::Read(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.ledger");
+        let mut store = self.broker.read(&caller.workspace, purpose).await?;
+        store.broadcast(id).await?.ok_or(BroadcastsError::NotFound)?;
+        Ok(store.ledger(id).await?)
+    }
+
+    /// Starts a draft at once.
+    ///
+    /// # Errors
+    /// Without `broadcasts:write`, when it is no draft, or its template or a provider is missing.
+    pub async fn send_now(&self, caller: &Caller, id: &BroadcastId) -> Result<(), BroadcastsError> {
+        caller.require(Permission::Write(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.schedule");
+        let workspace = active_workspace(self.broker.as_ref(), &caller.workspace, purpose).await?;
+        let integration =
+            workspace.settings.marketing_email_provider_id.ok_or(BroadcastsError::NoProvider)?;
+        let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
+        let mut store = self.broker.write(&caller.workspace, purpose).await?;
+        let mut broadcast = store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)?;
+        let Some(template) = broadcast.template().cloned() else {
+            return Err(Invalid::one("/test_settings/variations", "must name exactly one template").into());
+        };
+        let version = store
+            .template(&template)
+            .await?
+            .filter(|t| t.content.email().is_some())
+            .map(|t| t.version)
+            .ok_or(BroadcastsError::UnknownTemplate(template))?;
+        broadcast.start(Launch { template_version: version, integration }, self.clock.now())?;
+        store.update_broadcast(&broadcast).await?;
+        promise.commit(store).await?;
+        Ok(())
+    }
+
+    /// Plans the next part of the audience of one running broadcast: its recipients and their mails
+    /// are stored together with how far it got. Answers whether more is to be planned.
+    ///
+    /// # Errors
+    /// When the store fails; nothing of the part is then kept.
+    pub async fn plan(&self, workspace: &WorkspaceId) -> Result<bool, StoreError> {
+        let purpose = Purpose::delivery("broadcasts.plan");
+        let promise = self.work.promise(workspace, WorkKind::Deliveries, purpose).await?;
+        let mut store = self.broker.write(workspace, purpose).await?;
+        let running = store.broadcasts_in_planning().await?;
+        let Some(id) = running.first() else {
+            return Ok(false);
+        };
+        let Some(mut broadcast) = store.broadcast_for_update(id).await? else {
+            return Ok(running.len() > 1);
+        };
+        let now = self.clock.now();
+        let (Some(launch), Some(template)) = (broadcast.launch.clone(), broadcast.template().cloned()) else {
+            broadcast.complete(now);
+            store.update_broadcast(&broadcast).await?;
+            store.commit().await?;
+            return Ok(running.len() > 1);
+        };
+        let list = broadcast.audience.list.clone();
+        let emails = store.active_members_after(&list, broadcast.cursor.as_ref(), Self::PLAN_BATCH).await?;
+        let recipients: Vec<_> = emails
+            .iter()
+            .map(|email| Recipient {
+                broadcast: broadcast.id.clone(),
+                email: email.clone(),
+                message: MessageId::from_uuid(self.ids.uuid()),
+                state: RecipientState::Queued,
+                planned_at: now,
+            })
+            .collect();
+        let planned: HashSet<_> = store.insert_recipients_if_absent(&recipients).await?.into_iter().collect();
+        let deliveries: Vec<_> = recipients
+            .into_iter()
+            .filter(|recipient| planned.contains(&recipient.message))
+            .map(|recipient| Delivery {
+                message: recipient.message,
+                source: DeliverySource::Broadcast { broadcast: broadcast.id.clone(), list: list.clone() },
+                recipient: recipient.email,
+                template: template.clone(),
+                template_version: launch.template_version,
+                integration: launch.integration,
+                attempts: 0,
+                due_at: now,
+                created_at: now,
+            })
+            .collect();
+        store.insert_deliveries(&deliveries).await?;
+        let more = emails.len() == Self::PLAN_BATCH;
+        if let Some(last) = emails.last() {
+            broadcast.advance(last.clone(), deliveries.len() as u64, now);
+        }
+        if !more {
+            broadcast.complete(now);
+        }
+        store.update_broadcast(&broadcast).await?;
+        promise.commit(store).await?;
+        Ok(more || running.len() > 1)
+    }
+}

@@ -1,0 +1,513 @@
+//! Delivering what waits in a workspace's queue: claim, hand over, record.
+//!
+//! A worker leases, claims and commits; sends without a lease; leases, records and commits. What was
+//! claimed by a process that ended is recorded as unknown, never sent again by itself.
+
+mod throttle;
+mod variables;
+
+use crate::{
+    contacts::ContactView,
+    directory::active_workspace,
+    messages::open_data,
+    ports::{
+        Clock, ConnectionBroker, MailRoute, Mailbox, Mailer, MessageEvent, OutgoingMail, Overrides, Purpose,
+        Random, Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
+    },
+};
+use chrono::Duration;
+use domain::{
+    Timestamp,
+    broadcasts::{Broadcast, RecipientState},
+    contacts::{Contact, ContactField},
+    deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
+    email_address::EmailAddress,
+    ids::{IntegrationId, ListId, MessageId, SenderId, WorkspaceId},
+    integrations::EmailProvider,
+    lists::{List, Membership, MembershipStatus},
+    messages::{Message, MessageState},
+    secret::Secret,
+    templates::Template,
+    transactional::{EmailOptions, Notification},
+    utm::UtmParameters,
+    workspaces::Workspace,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+use throttle::Throttle;
+
+/// The use cases of the delivery worker. They have no caller: nobody but the process itself asks.
+pub struct Deliveries {
+    ports: DeliveryPorts,
+    config: DeliveryConfig,
+    throttle: Throttle,
+}
+
+/// What deliveries need from the outside.
+#[expect(missing_docs, reason = "each port says what it is")]
+pub struct DeliveryPorts {
+    pub broker: Arc<dyn ConnectionBroker>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub vault: Arc<dyn Vault>,
+    pub mailer: Arc<dyn Mailer>,
+    pub renderer: Arc<dyn Renderer>,
+}
+
+/// How deliveries are made.
+#[derive(Debug, Clone)]
+pub struct DeliveryConfig {
+    /// Public base URL of the installation, without a slash at its end.
+    pub endpoint: String,
+    /// How long a claim is good. Longer than handing over a whole batch can take.
+    pub lease: Duration,
+    /// Deliveries claimed at once.
+    pub batch: usize,
+    /// When and how often a delivery is tried again.
+    pub retry: RetryPolicy,
+}
+
+/// Claimed deliveries with all that is needed to make their mails.
+pub struct Batch {
+    workspace: Arc<Workspace>,
+    key: Secret,
+    providers: HashMap<IntegrationId, Provider>,
+    items: Vec<Item>,
+    next: Option<Timestamp>,
+}
+
+struct Provider {
+    provider: EmailProvider<Secret>,
+    route: MailRoute,
+}
+
+/// One claimed delivery.
+pub struct Item {
+    delivery: Delivery,
+    contact: Option<Contact>,
+    memberships: Vec<Membership>,
+    message: Option<Message>,
+    template: Option<Arc<Template>>,
+    notification: Option<Arc<Notification>>,
+    broadcast: Option<Arc<Broadcast>>,
+    list: Option<Arc<List>>,
+}
+
+impl Batch {
+    /// The claimed deliveries, in the order in which they should be handed over.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// When to look again after an empty batch; `None` when nothing waits.
+    #[must_use]
+    pub fn next(&self) -> Option<Timestamp> {
+        self.next
+    }
+}
+
+impl Deliveries {
+    /// Takes its ports.
+    #[must_use]
+    pub fn new(ports: DeliveryPorts, config: DeliveryConfig) -> Self {
+        Self { ports, config, throttle: Throttle::default() }
+    }
+
+    /// Claims the next deliveries of a workspace within the rate limits of its providers, after
+    /// recording as unknown what an ended process had claimed.
+    ///
+    /// # Errors
+    /// When a store fails; nothing is then claimed.
+    pub async fn claim(&self, workspace: &WorkspaceId) -> Result<Batch, StoreError> {
+        let purpose = Purpose::delivery("deliveries.claim");
+        let (workspace, key, providers) = self.configuration(workspace, purpose).await?;
+        let now = self.ports.clock.now();
+        let rates = providers.iter().map(|(id, p)| (*id, p.provider.rate_limit_per_minute));
+        let allowance = self.throttle.allowance(rates, now);
+        let mut store = self.ports.broker.write(&workspace.id, purpose).await?;
+        record_lapsed(store.as_mut(), now, self.config.batch).await?;
+        let limit = allowance.most.map_or(self.config.batch, |most| most.min(self.config.batch));
+        let lease_until = now + self.config.lease;
+        let mut claimed = if limit == 0 {
+            Vec::new()
+        } else {
+            store.claim_deliveries(limit, &allowance.exhausted, now, lease_until).await?
+        };
+        let over = self.throttle.take(&mut claimed, now);
+        store.release_deliveries(&over).await?;
+        let next = if claimed.is_empty() {
+            let due = store.next_delivery_due().await?;
+            due.map(|due| allowance.next.map_or(due, |free| due.max(free)))
+        } else {
+            Some(now)
+        };
+        let items = gather(store.as_mut(), claimed).await?;
+        store.commit().await?;
+        Ok(Batch { workspace, key, providers, items, next })
+    }
+
+    /// Makes and hands over one mail of a batch. Holds no lease.
+    pub async fn deliver(&self, batch: &Batch, item: &Item) -> Settled {
+        let outcome = match self.compose(batch, item).await {
+            Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
+            Err(why) => Outcome::Failed { reason: reason(&why) },
+        };
+        Settled { message: item.delivery.message.clone(), outcome }
+    }
+
+    /// Stores how the deliveries of a batch ended: queue, history and account change together.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is then kept, and the claims lapse into unknown.
+    pub async fn record(&self, batch: &Batch, settled: &[Settled]) -> Result<(), StoreError> {
+        let now = self.ports.clock.now();
+        let purpose = Purpose::delivery("deliveries.record");
+        let mut store = self.ports.broker.write(&batch.workspace.id, purpose).await?;
+        let by_message: HashMap<_, _> =
+            batch.items.iter().map(|i| (&i.delivery.message, &i.delivery)).collect();
+        let ended: Vec<_> =
+            settled.iter().filter_map(|s| Some((*by_message.get(&s.message)?, &s.outcome))).collect();
+        record(store.as_mut(), &ended, now).await?;
+        store.commit().await
+    }
+
+    /// Gives claimed deliveries back untried, when the process is about to end.
+    ///
+    /// # Errors
+    /// When the store fails; the claims then lapse into unknown.
+    pub async fn release(&self, batch: &Batch, untried: &[MessageId]) -> Result<(), StoreError> {
+        let purpose = Purpose::delivery("deliveries.release");
+        let mut store = self.ports.broker.write(&batch.workspace.id, purpose).await?;
+        store.release_deliveries(untried).await?;
+        store.commit().await
+    }
+
+    async fn configuration(
+        &self,
+        id: &WorkspaceId,
+        purpose: Purpose,
+    ) -> Result<(Arc<Workspace>, Secret, HashMap<IntegrationId, Provider>), StoreError> {
+        let workspace = active_workspace(self.ports.broker.as_ref(), id, purpose).await?;
+        let mut system = self.ports.broker.read_system(purpose).await?;
+        let integrations = system.integrations(std::slice::from_ref(id)).await?;
+        drop(system);
+        let vault = self.ports.vault.as_ref();
+        let unreadable = |e| StoreError::Internal(Box::new(e));
+        let key = vault.open(&workspace.secret_key).map_err(unreadable)?;
+        let mut providers = HashMap::new();
+        for integration in integrations {
+            let sealed = integration.provider;
+            let settings = sealed.settings.try_map_secrets(|s| vault.open(s)).map_err(unreadable)?;
+            let route = MailRoute::Provider {
+                pool: Some((id.clone(), integration.id)),
+                settings: Arc::new(settings.clone()),
+            };
+            let provider = EmailProvider {
+                settings,
+                senders: sealed.senders,
+                rate_limit_per_minute: sealed.rate_limit_per_minute,
+            };
+            providers.insert(integration.id, Provider { provider, route });
+        }
+        Ok((Arc::new(workspace), key, providers))
+    }
+
+    async fn compose<'b>(
+        &self,
+        batch: &'b Batch,
+        item: &Item,
+    ) -> Result<(&'b MailRoute, OutgoingMail), String> {
+        let delivery = &item.delivery;
+        let provider = batch
+            .providers
+            .get(&delivery.integration)
+            .ok_or("the e-mail provider of this message was removed from the workspace")?;
+        let contact = item.contact.as_ref().ok_or("the contact was deleted")?;
+        item.check_still_wanted()?;
+        let template = item.template.as_ref().ok_or("the template of this message is gone")?;
+        let default_language = &batch.workspace.settings.default_language;
+        let content = template
+            .content_for(contact.text(ContactField::Language), default_language)
+            .email()
+            .ok_or("the template is no e-mail")?;
+        let translated = template.translations.iter().find(|(_, c)| c.email() == Some(content));
+        let key = TemplateKey {
+            workspace: batch.workspace.id.clone(),
+            template: template.id.clone(),
+            version: template.version,
+            language: translated.map(|(language, _)| language.as_str().to_owned()),
+        };
+        let no_options = EmailOptions::default();
+        let options = item.message.as_ref().map_or(&no_options, |m| &m.options);
+        let data = match &item.message {
+            Some(message) => open_data(self.ports.vault.as_ref(), &batch.key, message)
+                .map_err(|_| "the stored variables of this message cannot be opened")?,
+            None => serde_json::Map::new(),
+        };
+        let hmac = self.ports.vault.hash_with(&batch.key, contact.email.as_str());
+        let memberships = match delivery.source {
+            DeliverySource::Transactional { .. } => Some(item.memberships.clone()),
+            DeliverySource::Broadcast { .. } => None,
+        };
+        let scene = variables::Scene {
+            endpoint: &self.config.endpoint,
+            workspace: &batch.workspace,
+            message: &delivery.message,
+            contact: &ContactView { contact: contact.clone(), memberships },
+            email_hmac: &hmac,
+            list: item.list.as_deref(),
+            broadcast: item.broadcast.as_deref(),
+            sent_at: self.ports.clock.now(),
+        };
+        let links = variables::Links::new(&scene);
+        let variables = variables::variables(&scene, &links, data);
+        let prepared = self.ports.renderer.prepare(&key, content).await.map_err(|e| e.to_string())?;
+        let overrides =
+            Overrides { subject: options.subject.clone(), subject_preview: options.subject_preview.clone() };
+        let utm = item.utm();
+        let policy = (!utm.is_empty()).then(|| crate::links::UtmLinks::new(utm));
+        let policy = policy.as_ref().map(|p| p as &dyn crate::ports::LinkPolicy);
+        let rendered = prepared.render(&variables, &overrides, policy).map_err(|e| e.to_string())?;
+        let sender = provider
+            .provider
+            .sender(content.sender_id.as_deref().and_then(|id| SenderId::parse(id).ok()))
+            .ok_or("the e-mail provider has no sender")?;
+        let mail = OutgoingMail {
+            message_id: delivery.message.clone(),
+            from: Mailbox {
+                address: sender.email.clone(),
+                name: options.from_name.clone().or_else(|| Some(sender.name.clone())),
+            },
+            to: Mailbox { address: contact.email.clone(), name: None },
+            cc: options.cc.clone(),
+            bcc: options.bcc.clone(),
+            reply_to: options.reply_to.clone().or_else(|| content.reply_to.clone()),
+            subject: rendered.subject,
+            html: rendered.html,
+            text: rendered.text,
+            list_unsubscribe: links.oneclick_unsubscribe.filter(|_| item.broadcast.is_some()),
+            attachments: Vec::new(),
+        };
+        Ok((&provider.route, mail))
+    }
+
+    async fn hand_over(&self, route: &MailRoute, mail: &OutgoingMail, attempts: u32) -> Outcome {
+        match self.ports.mailer.send(route, mail).await {
+            Ok(()) => Outcome::Sent,
+            Err(error @ (SendError::Refused { .. } | SendError::Malformed { .. })) => {
+                Outcome::Failed { reason: reason(&error.to_string()) }
+            }
+            Err(error @ SendError::Unconfirmed { .. }) => {
+                Outcome::Unknown { reason: reason(&error.to_string()) }
+            }
+            Err(error @ (SendError::Deferred { .. } | SendError::Provider { .. })) => {
+                let now = self.ports.clock.now();
+                let jitter = self.ports.random.jitter();
+                self.config.retry.after_transient(attempts, &error.to_string(), now, jitter)
+            }
+        }
+    }
+}
+
+impl Item {
+    /// The message of this delivery.
+    #[must_use]
+    pub fn message(&self) -> &MessageId {
+        &self.delivery.message
+    }
+
+    /// A broadcast goes to who is an active member at the moment of sending.
+    fn check_still_wanted(&self) -> Result<(), &'static str> {
+        let DeliverySource::Broadcast { list, .. } = &self.delivery.source else {
+            return Ok(());
+        };
+        let active = |m: &Membership| m.list == *list && m.status == MembershipStatus::Active;
+        if self.memberships.iter().any(active) {
+            Ok(())
+        } else {
+            Err("the contact is no longer an active member of the list")
+        }
+    }
+
+    fn utm(&self) -> UtmParameters {
+        let mut utm = match (&self.broadcast, &self.notification) {
+            (Some(broadcast), _) => broadcast.utm.clone(),
+            (None, Some(notification)) => notification.utm.clone(),
+            (None, None) => UtmParameters::default(),
+        };
+        if !utm.is_empty() && utm.content.is_empty() {
+            utm.content = self.delivery.template.to_string();
+        }
+        utm
+    }
+}
+
+/// Loads what the mails of claimed deliveries are made from, a query per kind.
+async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Vec<Item>, StoreError> {
+    if claimed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let emails: Vec<EmailAddress> =
+        claimed.iter().map(|d| d.recipient.clone()).collect::<HashSet<_>>().into_iter().collect();
+    let contacts: HashMap<_, _> =
+        store.contacts(&emails).await?.into_iter().map(|c| (c.email.clone(), c)).collect();
+    let mut memberships: HashMap<EmailAddress, Vec<Membership>> = HashMap::new();
+    for membership in store.memberships(&emails).await? {
+        memberships.entry(membership.email.clone()).or_default().push(membership);
+    }
+    let ids: Vec<_> = claimed.iter().map(|d| d.message.clone()).collect();
+    let mut messages: HashMap<_, _> =
+        store.messages(&ids).await?.into_iter().map(|m| (m.id.clone(), m)).collect();
+    let mut templates = HashMap::new();
+    let mut notifications = HashMap::new();
+    let mut broadcasts = HashMap::new();
+    let mut lists: HashMap<ListId, Option<Arc<List>>> = HashMap::new();
+    let mut items = Vec::with_capacity(claimed.len());
+    for delivery in claimed {
+        let version = (delivery.template.clone(), delivery.template_version);
+        if !templates.contains_key(&version) {
+            let template = store.template_version(&version.0, version.1).await?.map(Arc::new);
+            templates.insert(version.clone(), template);
+        }
+        let (mut notification, mut broadcast, mut list) = (None, None, None);
+        match &delivery.source {
+            DeliverySource::Transactional { notification: id } => {
+                if !notifications.contains_key(id) {
+                    notifications.insert(id.clone(), store.notification(id).await?.map(Arc::new));
+                }
+                notification.clone_from(&notifications[id]);
+            }
+            DeliverySource::Broadcast { broadcast: id, list: list_id } => {
+                if !broadcasts.contains_key(id) {
+                    broadcasts.insert(id.clone(), store.broadcast(id).await?.map(Arc::new));
+                }
+                if !lists.contains_key(list_id) {
+                    lists.insert(list_id.clone(), store.list(list_id).await?.map(Arc::new));
+                }
+                broadcast.clone_from(&broadcasts[id]);
+                list.clone_from(&lists[list_id]);
+            }
+        }
+        items.push(Item {
+            contact: contacts.get(&delivery.recipient).cloned(),
+            memberships: memberships.get(&delivery.recipient).cloned().unwrap_or_default(),
+            message: messages.remove(&delivery.message),
+            template: templates[&version].clone(),
+            notification,
+            broadcast,
+            list,
+            delivery,
+        });
+    }
+    Ok(items)
+}
+
+async fn record_lapsed(store: &mut dyn UnitOfWork, now: Timestamp, limit: usize) -> Result<(), StoreError> {
+    let lapsed = store.lapsed_deliveries(now, limit).await?;
+    if lapsed.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(count = lapsed.len(), "deliveries were claimed by a process that ended: now unknown");
+    let why = "the process ended while the message was being handed over";
+    let outcome = Outcome::Unknown { reason: why.to_owned() };
+    let ended: Vec<_> = lapsed.iter().map(|delivery| (delivery, &outcome)).collect();
+    record(store, &ended, now).await
+}
+
+/// Ends the claims and writes history and account, for those whose claim was still held.
+async fn record(
+    store: &mut dyn UnitOfWork,
+    ended: &[(&Delivery, &Outcome)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let settled: Vec<_> = ended
+        .iter()
+        .map(|(delivery, outcome)| Settled { message: delivery.message.clone(), outcome: (*outcome).clone() })
+        .collect();
+    let held: HashSet<_> = store.settle_deliveries(&settled).await?.into_iter().collect();
+    let ended: Vec<_> = ended.iter().filter(|(delivery, _)| held.contains(&delivery.message)).collect();
+    let unwritten: Vec<_> = ended
+        .iter()
+        .filter(|(delivery, _)| matches!(delivery.source, DeliverySource::Broadcast { .. }))
+        .map(|(delivery, outcome)| broadcast_message(delivery, outcome, now))
+        .collect();
+    store.insert_messages_if_absent(&unwritten).await?;
+    let events: Vec<_> = ended
+        .iter()
+        .filter(|(delivery, _)| {
+            // The first attempt of a broadcast's message has just been written with its outcome.
+            delivery.attempts > 1 || matches!(delivery.source, DeliverySource::Transactional { .. })
+        })
+        .map(|(delivery, outcome)| MessageEvent {
+            message: delivery.message.clone(),
+            state: message_state(outcome),
+            status_info: outcome.reason().map(str::to_owned),
+            at: now,
+        })
+        .collect();
+    store.record_events(&events).await?;
+    let states: Vec<_> = ended
+        .iter()
+        .filter_map(|(delivery, outcome)| match &delivery.source {
+            DeliverySource::Broadcast { broadcast, .. } if outcome.is_final() => {
+                Some((broadcast.clone(), delivery.message.clone(), recipient_state(outcome)))
+            }
+            _ => None,
+        })
+        .collect();
+    store.set_recipient_states(&states).await
+}
+
+fn broadcast_message(delivery: &Delivery, outcome: &Outcome, now: Timestamp) -> Message {
+    let (broadcast, list) = match &delivery.source {
+        DeliverySource::Broadcast { broadcast, list } => (Some(broadcast.clone()), Some(list.clone())),
+        DeliverySource::Transactional { .. } => (None, None),
+    };
+    let state = message_state(outcome);
+    Message {
+        id: delivery.message.clone(),
+        external_id: None,
+        contact_email: delivery.recipient.clone(),
+        broadcast,
+        notification: None,
+        list,
+        template: delivery.template.clone(),
+        template_version: delivery.template_version,
+        state,
+        status_info: outcome.reason().map(str::to_owned),
+        data: None,
+        metadata: None,
+        options: EmailOptions::default(),
+        sent_at: (state == MessageState::Sent).then_some(now),
+        delivered_at: None,
+        failed_at: (state == MessageState::Failed).then_some(now),
+        opened_at: None,
+        clicked_at: None,
+        bounced_at: None,
+        complained_at: None,
+        unsubscribed_at: None,
+        created_at: delivery.created_at,
+        updated_at: now,
+    }
+}
+
+fn message_state(outcome: &Outcome) -> MessageState {
+    match outcome {
+        Outcome::Sent => MessageState::Sent,
+        Outcome::Retry { .. } => MessageState::Queued,
+        Outcome::Failed { .. } => MessageState::Failed,
+        Outcome::Unknown { .. } => MessageState::Unknown,
+    }
+}
+
+fn recipient_state(outcome: &Outcome) -> RecipientState {
+    match outcome {
+        Outcome::Sent => RecipientState::Sent,
+        Outcome::Retry { .. } => RecipientState::Queued,
+        Outcome::Failed { .. } => RecipientState::Failed,
+        Outcome::Unknown { .. } => RecipientState::Unknown,
+    }
+}

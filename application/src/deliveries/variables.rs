@@ -1,0 +1,107 @@
+//! The variables that templates see.
+
+use crate::contacts::{ContactView, contact_json};
+use domain::{Timestamp, broadcasts::Broadcast, ids::MessageId, lists::List, workspaces::Workspace};
+use serde_json::{Map, Value, json};
+
+/// What a mail is about.
+pub(super) struct Scene<'a> {
+    pub(super) endpoint: &'a str,
+    pub(super) workspace: &'a Workspace,
+    pub(super) message: &'a MessageId,
+    pub(super) contact: &'a ContactView,
+    pub(super) email_hmac: &'a str,
+    pub(super) list: Option<&'a List>,
+    pub(super) broadcast: Option<&'a Broadcast>,
+    pub(super) sent_at: Timestamp,
+}
+
+/// The addresses of a contact's own pages.
+pub(super) struct Links {
+    base: String,
+    notification_center: String,
+    unsubscribe: Option<String>,
+    confirm_subscription: Option<String>,
+    /// For the List-Unsubscribe header (RFC 8058).
+    pub(super) oneclick_unsubscribe: Option<String>,
+    opens: String,
+}
+
+impl Links {
+    pub(super) fn new(scene: &Scene<'_>) -> Self {
+        let custom = scene.workspace.settings.custom_endpoint_url.as_deref().filter(|u| !u.is_empty());
+        let base = custom.unwrap_or(scene.endpoint).trim_end_matches('/').to_owned();
+        let email = scene.contact.contact.email.as_str();
+        let (hmac, mid, wid) = (scene.email_hmac, scene.message.as_str(), scene.workspace.id.as_str());
+        let center = |pairs: &[(&str, &str)]| format!("{base}/notification-center?{}", query(pairs));
+        let on_list = |action: &str| {
+            scene.list.map(|list| {
+                center(&[
+                    ("action", action),
+                    ("email", email),
+                    ("email_hmac", hmac),
+                    ("lid", list.id.as_str()),
+                    ("lname", &list.name),
+                    ("mid", mid),
+                    ("wid", wid),
+                ])
+            })
+        };
+        let oneclick = scene.list.map(|list| {
+            let pairs = [
+                ("email", email),
+                ("email_hmac", hmac),
+                ("lids", list.id.as_str()),
+                ("mid", mid),
+                ("wid", wid),
+            ];
+            format!("{base}/unsubscribe-oneclick?{}", query(&pairs))
+        });
+        let seconds = scene.sent_at.timestamp().to_string();
+        Self {
+            notification_center: center(&[("email", email), ("email_hmac", hmac), ("wid", wid)]),
+            unsubscribe: on_list("unsubscribe"),
+            confirm_subscription: on_list("confirm"),
+            oneclick_unsubscribe: oneclick,
+            opens: format!("{base}/opens?{}", query(&[("mid", mid), ("ts", &seconds), ("wid", wid)])),
+            base,
+        }
+    }
+}
+
+fn query(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// The caller's variables, overwritten by those of the product.
+pub(super) fn variables(scene: &Scene<'_>, links: &Links, data: Map<String, Value>) -> Value {
+    let mut all = data;
+    let mut set = |name: &str, value: Value| {
+        all.insert(name.to_owned(), value);
+    };
+    let website = scene.workspace.settings.website_url.as_deref().unwrap_or("").trim_end_matches('/');
+    set("contact", Value::Object(contact_json(scene.contact)));
+    set("workspace", json!({ "base_url": links.base, "website_url": website }));
+    set("message_id", json!(scene.message));
+    set("notification_center_url", json!(links.notification_center));
+    set("tracking_opens_url", json!(links.opens));
+    if let Some(list) = scene.list {
+        set("list", json!({ "id": list.id, "name": list.name }));
+    }
+    for (name, url) in [
+        ("unsubscribe_url", &links.unsubscribe),
+        ("confirm_subscription_url", &links.confirm_subscription),
+        ("oneclick_unsubscribe_url", &links.oneclick_unsubscribe),
+    ] {
+        if let Some(url) = url {
+            set(name, json!(url));
+        }
+    }
+    if let Some(broadcast) = scene.broadcast {
+        set("broadcast", json!({ "id": broadcast.id, "name": broadcast.name }));
+        for (name, value) in broadcast.utm.pairs() {
+            set(name, json!(value));
+        }
+    }
+    Value::Object(all)
+}
