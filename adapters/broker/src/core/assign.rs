@@ -1,0 +1,215 @@
+//! Who gets a slot: the gate, free slots, victims. And granting what is idle.
+
+use super::{
+    Core, Effect, Moment, WaiterId,
+    record::{CloseReason, Origin, Roll, State, WantKind},
+    slab::{ConnId, SpaceId},
+    tick::Timer,
+};
+use crate::Class;
+use std::time::Duration;
+
+/// How a connection came to a waiter; only for the statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Hit,
+    HandedOver,
+    Opened,
+}
+
+impl Core {
+    /// The gate: opens are the scarce resource. A slot taken before there is an opener for it would
+    /// be a warm connection thrown away.
+    pub(super) fn gate_is_open(&self, now: Moment) -> bool {
+        self.in_flight < self.limits.max_parallel_opens && !self.shutting_down && self.server_allows(now)
+    }
+
+    pub(super) fn assign(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        self.assign_system(now, effects);
+        self.close_surplus(now, effects);
+        let mut victim_at = None;
+        while self.gate_is_open(now) {
+            let Some((want, kind)) = self.next_want(None) else { break };
+            if self.used < self.server.effective_slots() {
+                let Some(id) = self.take_turn(None, now) else { break };
+                self.serve(id, now);
+                self.start_open(id, Origin::Free, now, effects);
+            } else if self.used <= self.limits.workspace_slots()
+                && let Some(victim) = self.victim(want)
+            {
+                let permitted_at = self.permitted_at(victim, want, kind);
+                if permitted_at > now {
+                    victim_at = Some(permitted_at);
+                    break;
+                }
+                let owner = self.conns[victim].space;
+                let Some(id) = self.take_turn(Some(owner), now) else { break };
+                self.serve(id, now);
+                self.meters.steals.idle += 1;
+                self.steal(victim, id, CloseReason::Stolen, now, effects);
+            } else {
+                break;
+            }
+            self.look_again(now, effects);
+        }
+        Self::arm(&mut self.timers, &mut self.victim_timer, Timer::Victim, victim_at);
+    }
+
+    /// The least recently used idle connection of another workspace.
+    fn victim(&self, want: SpaceId) -> Option<ConnId> {
+        let idle = self.rolls[Roll::Idle as usize];
+        idle.ids(&self.conns, |conn| &conn.link).find(|id| self.conns[*id].space != want)
+    }
+
+    /// From when on an idle connection may be taken for a workspace.
+    fn permitted_at(&self, victim: ConnId, want: SpaceId, kind: WantKind) -> Moment {
+        let conn = &self.conns[victim];
+        if kind == WantKind::Zero || self.spaces[conn.space].live() >= self.spaces[want].live() + 2 {
+            return Moment::START;
+        }
+        conn.since + self.growth_delay()
+    }
+
+    /// Takes a workspace off its list: it gets its slot. It keeps its place in mind in case the
+    /// open fails.
+    pub(super) fn serve(&mut self, id: SpaceId, now: Moment) {
+        let delay = self.growth_delay();
+        let space = &mut self.spaces[id];
+        space.former_place = space.want.filter(|want| want.kind == WantKind::Zero).map(|want| want.place);
+        space.growth_from = now + delay;
+    }
+
+    pub(super) fn steal(
+        &mut self,
+        conn: ConnId,
+        heir: SpaceId,
+        reason: CloseReason,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.meters.steal_rate.record(now);
+        if self.conns[conn].state == State::Idle {
+            let age = now.since(self.conns[conn].since);
+            self.meters.victim_age.record(age);
+        }
+        self.close(conn, reason, Some(heir), now, effects);
+    }
+
+    pub(super) fn start_open(&mut self, id: SpaceId, origin: Origin, now: Moment, effects: &mut Vec<Effect>) {
+        let conn = self.add_conn(id, origin, now);
+        let target = self.spaces[id].target.clone();
+        effects.push(Effect::Open { conn, target });
+    }
+
+    /// Idle connections go first when a limit has been lowered.
+    fn close_surplus(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        while self.surplus() > 0
+            && let Some(conn) = self.rolls[Roll::Idle as usize].head()
+        {
+            self.close(conn, CloseReason::Share, None, now, effects);
+        }
+    }
+
+    /// Connections over the slots, those that are going already left out.
+    pub(super) fn surplus(&self) -> u32 {
+        let going = self.rolls[Roll::Closing as usize].len();
+        let staying = self.used.saturating_sub(going);
+        staying.saturating_sub(self.limits.workspace_slots())
+    }
+
+    pub(super) fn needs_check(&self, conn: ConnId, now: Moment) -> bool {
+        now.since(self.conns[conn].since) >= self.limits.health_check_after
+    }
+
+    /// Brings a space's idle connections and waiters together.
+    pub(super) fn serve_idle(&mut self, id: SpaceId, now: Moment, effects: &mut Vec<Effect>) {
+        while let Some(conn) = self.spaces[id].idle.head() {
+            let space = &self.spaces[id];
+            if self.servable_now(space) <= space.checking {
+                return;
+            }
+            if self.needs_check(conn, now) {
+                self.check(conn, now, effects);
+            } else if let Some(waiter) = self.best_waiter(id, now) {
+                self.grant(conn, waiter, Route::Hit, now, effects);
+            } else {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn grant(
+        &mut self,
+        conn: ConnId,
+        waiter: WaiterId,
+        route: Route,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(record) = self.dequeue(waiter) else { return };
+        self.occupy(conn, record.tenant, now);
+        let waited = now.since(record.arrived_at);
+        let origin = self.conns[conn].origin;
+        let counts = &mut self.meters.leases;
+        match (route, origin) {
+            (Route::Hit, _) => counts.hit += 1,
+            (Route::HandedOver, _) => counts.handed_over += 1,
+            (Route::Opened, Origin::Free) => counts.opened += 1,
+            (Route::Opened, Origin::Stolen) => counts.stolen += 1,
+        }
+        self.meters.waits.record(waited);
+        self.spaces[record.space].tally.waits.get_or_insert_default().record(waited);
+        effects.push(Effect::Grant { waiter, conn });
+    }
+
+    /// A workspace's turn without a waiter: into a free slot, never beyond 80 % of them.
+    pub(super) fn prewarm(&mut self, key: &crate::WorkspaceKey, now: Moment, effects: &mut Vec<Effect>) {
+        let slots = self.server.effective_slots();
+        if (self.used + 1) * 5 > slots * 4 || !self.gate_is_open(now) {
+            return;
+        }
+        let id = self.space_for(key);
+        self.touch(id);
+        let space = &self.spaces[id];
+        if space.against_cap() > 0 || space.waiters() > 0 || space.retired || space.ban.until > now {
+            return;
+        }
+        self.start_open(id, Origin::Free, now, effects);
+    }
+
+    /// Whether the holder should give the connection back soon: somebody waits whom its release
+    /// would serve.
+    pub(crate) fn should_yield(&self, conn: ConnId, now: Moment) -> bool {
+        let Some(record) = self.conns.get(conn) else { return false };
+        let Some(tenant) = record.tenant else { return false };
+        let space = &self.spaces[record.space];
+        if record.watch == super::record::Watch::Revoked || space.retired || self.shutting_down {
+            return true;
+        }
+        let own_waiters = self.servable_now(space) > space.checking;
+        let other = self.takeover(conn, now).is_some();
+        let in_the_way = tenant.class == Class::Background && !self.background_allowed();
+        other || own_waiters || (in_the_way && space.waiters() > 0)
+    }
+
+    /// Which rule of a release would take this connection for another workspace.
+    pub(super) fn takeover(&self, conn: ConnId, now: Moment) -> Option<CloseReason> {
+        let record = &self.conns[conn];
+        if record.space == self.system || !self.gate_is_open(now) || self.used > self.limits.workspace_slots() {
+            return None;
+        }
+        let owner = &self.spaces[record.space];
+        let (want, kind) = self.next_want(Some(record.space))?;
+        if owner.live() >= self.spaces[want].live() + 2 {
+            return Some(CloseReason::Share);
+        }
+        if kind == WantKind::Growth {
+            return None;
+        }
+        if self.servable_now(owner) == 0 {
+            return Some(CloseReason::Stolen);
+        }
+        let tenure: Duration = now.since(record.opened_at);
+        (owner.live() == 1 && tenure >= self.limits.quantum).then_some(CloseReason::Quantum)
+    }
+}

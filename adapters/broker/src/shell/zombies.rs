@@ -1,0 +1,113 @@
+//! Connections that were closed but may still exist on the server: asks until it is known.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{LeaseOptions, Shared};
+use crate::{
+    Class, Connector, ZombieProbe,
+    core::{ConnId, Event, Lane},
+};
+
+/// The server is asked to terminate a zombie so many times, once a second.
+const TERMINATIONS: u32 = 3;
+const SOON: Duration = Duration::from_secs(1);
+/// After that it is only asked whether it is gone, so often.
+const LATER: Duration = Duration::from_secs(5);
+
+struct Zombie<H> {
+    /// `None` until the connector has said by what to know it.
+    handle: Option<H>,
+    asked: u32,
+}
+
+pub(super) struct Zombies<H> {
+    all: BTreeMap<ConnId, Zombie<H>>,
+    /// Whether the task that proves them is there.
+    running: bool,
+}
+
+impl<H> Default for Zombies<H> {
+    fn default() -> Self {
+        Self { all: BTreeMap::new(), running: false }
+    }
+}
+
+impl<H: Clone> Zombies<H> {
+    /// Both orders happen: named first, or found to be a zombie first.
+    pub(super) fn add(&mut self, conn: ConnId) {
+        self.all.entry(conn).or_insert(Zombie { handle: None, asked: 0 });
+    }
+
+    pub(super) fn name(&mut self, conn: ConnId, handle: H) {
+        self.all.entry(conn).or_insert(Zombie { handle: None, asked: 0 }).handle = Some(handle);
+    }
+
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.all.remove(&conn);
+    }
+
+    fn probes(&mut self) -> (Vec<ConnId>, Vec<ZombieProbe<H>>) {
+        let named = self.all.iter_mut().filter_map(|(conn, zombie)| {
+            let handle = zombie.handle.clone()?;
+            zombie.asked += 1;
+            Some((*conn, ZombieProbe { handle, terminate: zombie.asked <= TERMINATIONS }))
+        });
+        named.unzip()
+    }
+
+    fn pause(&self) -> Duration {
+        if self.all.values().any(|zombie| zombie.asked < TERMINATIONS) { SOON } else { LATER }
+    }
+}
+
+/// Sees to it that the zombies are asked about until there are none.
+pub(super) fn prove<C: Connector>(shared: &Arc<Shared<C>>) {
+    let start = {
+        let mut state = shared.lock();
+        !std::mem::replace(&mut state.zombies.running, true)
+    };
+    if start {
+        let task = run(Arc::clone(shared));
+        shared.runtime.spawn(task);
+    }
+}
+
+async fn run<C: Connector>(shared: Arc<Shared<C>>) {
+    loop {
+        let (conns, probes) = shared.lock().zombies.probes();
+        if !probes.is_empty() {
+            ask(&shared, &conns, &probes).await;
+        }
+        let pause = {
+            let mut state = shared.lock();
+            if state.zombies.all.is_empty() {
+                state.zombies.running = false;
+                return;
+            }
+            state.zombies.pause()
+        };
+        sleep(pause).await;
+    }
+}
+
+async fn ask<C: Connector>(shared: &Arc<Shared<C>>, conns: &[ConnId], probes: &[ZombieProbe<C::Handle>]) {
+    let options = LeaseOptions::read(Class::Interactive, "broker: zombies").within(SOON);
+    let mut lease = shared.own_lease(Lane::System, options).await.ok();
+    let gone = match &mut lease {
+        Some(lease) => {
+            // Whatever becomes of the statement, the connection is cleaned.
+            lease.mark_dirty();
+            shared.connector.prove_gone(Some(lease.connection()), probes).await
+        }
+        None => shared.connector.prove_gone(None, probes).await,
+    };
+    if let Some(lease) = &mut lease {
+        lease.mark_clean();
+    }
+    drop(lease);
+    for (conn, _) in conns.iter().zip(gone).filter(|(_, gone)| *gone) {
+        shared.apply_with(Event::Closed(*conn), |state| state.zombies.forget(*conn));
+    }
+}
