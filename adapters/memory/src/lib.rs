@@ -1,1 +1,39 @@
-//! memory
+//! Every port in memory, for tests only.
+//!
+//! The stores keep real state with real transactions and are held to the same conformance suite as
+//! the databases; the other fakes keep the contracts of their ports and can be looked into.
+
+mod broadcasts;
+mod broker;
+mod contacts;
+mod deliveries;
+mod integrations;
+mod lists;
+mod mailer;
+mod members;
+mod messages;
+mod renderer;
+mod session;
+mod state;
+mod system;
+mod templates;
+mod transactional;
+mod users;
+mod vault;
+mod work;
+mod workspaces;
+
+pub use broker::MemoryBroker;
+pub use mailer::{MemoryMailer, Posted};
+pub use renderer::PlainRenderer;
+pub use session::MemorySession;
+pub use system::{FixedClock, FixedRandom, SequentialIds};
+pub use vault::{PlainTokens, PlainVault};
+pub use work::RecordingSignal;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks also after a panic elsewhere: a failed test must not fail others.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

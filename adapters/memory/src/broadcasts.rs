@@ -1,0 +1,112 @@
+//! Broadcasts of a workspace and their accounts.
+
+use crate::{MemorySession, state::WorkspaceState, transactional::counted};
+use application::{
+    page::Counted,
+    ports::{BroadcastStore, StoreError},
+};
+use async_trait::async_trait;
+use domain::{
+    broadcasts::{Broadcast, BroadcastState, Ledger, Recipient, RecipientState},
+    ids::{BroadcastId, MessageId},
+};
+use std::{cmp::Reverse, collections::btree_map::Entry};
+
+#[async_trait]
+impl BroadcastStore for MemorySession<WorkspaceState> {
+    async fn broadcast(&mut self, id: &BroadcastId) -> Result<Option<Broadcast>, StoreError> {
+        self.look(|state| state.broadcasts.get(id).cloned())
+    }
+
+    /// A unit of work is the only writer anyway.
+    async fn broadcast_for_update(&mut self, id: &BroadcastId) -> Result<Option<Broadcast>, StoreError> {
+        self.change(|state| Ok(state.broadcasts.get(id).cloned()))
+    }
+
+    async fn broadcasts(
+        &mut self,
+        status: Option<&str>,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Counted<Broadcast>, StoreError> {
+        self.look(|state| {
+            let all = state.broadcasts.values();
+            let mut found: Vec<_> = all.filter(|b| status.is_none_or(|s| b.state.name() == s)).collect();
+            found.sort_by_key(|b| Reverse(b.created_at));
+            counted(&found, limit, offset)
+        })
+    }
+
+    async fn broadcasts_in_planning(&mut self) -> Result<Vec<BroadcastId>, StoreError> {
+        self.look(|state| {
+            let planned = |b: &&Broadcast| matches!(b.state, BroadcastState::Processing { .. });
+            state.broadcasts.values().filter(planned).map(|b| b.id.clone()).collect()
+        })
+    }
+
+    async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError> {
+        self.change(|state| match state.broadcasts.entry(broadcast.id.clone()) {
+            Entry::Occupied(_) => Err(StoreError::Duplicate),
+            Entry::Vacant(place) => {
+                place.insert(broadcast.clone());
+                Ok(())
+            }
+        })
+    }
+
+    async fn update_broadcast(&mut self, broadcast: &Broadcast) -> Result<bool, StoreError> {
+        self.change(|state| {
+            let Some(kept) = state.broadcasts.get_mut(&broadcast.id) else { return Ok(false) };
+            *kept = Broadcast { created_at: kept.created_at, ..broadcast.clone() };
+            Ok(true)
+        })
+    }
+
+    async fn insert_recipients_if_absent(
+        &mut self,
+        recipients: &[Recipient],
+    ) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|state| {
+            let mut added = Vec::new();
+            for line in recipients {
+                if let Entry::Vacant(place) =
+                    state.recipients.entry((line.broadcast.clone(), line.email.clone()))
+                {
+                    place.insert(line.clone());
+                    added.push(line.message.clone());
+                }
+            }
+            Ok(added)
+        })
+    }
+
+    async fn set_recipient_states(
+        &mut self,
+        states: &[(BroadcastId, MessageId, RecipientState)],
+    ) -> Result<(), StoreError> {
+        self.change(|state| {
+            for (broadcast, message, outcome) in states {
+                let lines = state.recipients.values_mut();
+                for line in lines.filter(|l| l.broadcast == *broadcast && l.message == *message) {
+                    line.state = *outcome;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError> {
+        self.look(|state| {
+            let mut ledger = Ledger::default();
+            for line in state.recipients.values().filter(|l| l.broadcast == *broadcast) {
+                *match line.state {
+                    RecipientState::Queued => &mut ledger.queued,
+                    RecipientState::Sent => &mut ledger.sent,
+                    RecipientState::Failed => &mut ledger.failed,
+                    RecipientState::Unknown => &mut ledger.unknown,
+                } += 1;
+            }
+            ledger
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! Leases of databases that live in memory.
+
+use crate::{
+    locked,
+    session::{MemorySession, Room},
+    state::{SystemState, WorkspaceState},
+};
+use application::ports::{
+    ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork, WorkspaceDatabases,
+    WorkspaceStore,
+};
+use async_trait::async_trait;
+use domain::ids::WorkspaceId;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// A system database and any number of workspace databases in memory. Clones share them.
+///
+/// A database has one writer at a time, as SQLite has: a second one waits for the first to end. A
+/// lease to read sees what was committed when it was taken, and refuses to write.
+#[derive(Clone, Default)]
+pub struct MemoryBroker(Arc<Databases>);
+
+#[derive(Default)]
+struct Databases {
+    system: Arc<Room<SystemState>>,
+    workspaces: Mutex<BTreeMap<WorkspaceId, Arc<Room<WorkspaceState>>>>,
+}
+
+impl MemoryBroker {
+    /// An empty system database and no workspace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn room(&self, workspace: &WorkspaceId) -> Result<Arc<Room<WorkspaceState>>, StoreError> {
+        locked(&self.0.workspaces).get(workspace).cloned().ok_or(StoreError::WorkspaceMissing)
+    }
+}
+
+#[async_trait]
+impl ConnectionBroker for MemoryBroker {
+    async fn read(&self, workspace: &WorkspaceId, _: Purpose) -> Result<Box<dyn WorkspaceStore>, StoreError> {
+        Ok(Box::new(MemorySession::to_read(self.room(workspace)?)))
+    }
+
+    async fn write(&self, workspace: &WorkspaceId, _: Purpose) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(MemorySession::to_write(self.room(workspace)?).await?))
+    }
+
+    async fn read_system(&self, _: Purpose) -> Result<Box<dyn SystemStore>, StoreError> {
+        Ok(Box::new(MemorySession::to_read(Arc::clone(&self.0.system))))
+    }
+
+    async fn write_system(&self, _: Purpose) -> Result<Box<dyn SystemUnitOfWork>, StoreError> {
+        Ok(Box::new(MemorySession::to_write(Arc::clone(&self.0.system)).await?))
+    }
+}
+
+#[async_trait]
+impl WorkspaceDatabases for MemoryBroker {
+    async fn create(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        locked(&self.0.workspaces).entry(workspace.clone()).or_default();
+        Ok(())
+    }
+
+    async fn remove(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        if let Some(room) = locked(&self.0.workspaces).remove(workspace) {
+            room.close();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! The queue of mails in a workspace.
+
+use crate::{
+    MemorySession,
+    state::{Queued, WorkspaceState},
+};
+use application::ports::{DeliveryStore, Settled, StoreError};
+use async_trait::async_trait;
+use domain::{
+    Timestamp,
+    deliveries::{Delivery, Outcome},
+    ids::{IntegrationId, MessageId},
+};
+use std::collections::btree_map::Entry;
+
+#[async_trait]
+impl DeliveryStore for MemorySession<WorkspaceState> {
+    async fn insert_deliveries(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+        self.change(|state| {
+            for delivery in deliveries {
+                match state.deliveries.entry(delivery.message.clone()) {
+                    Entry::Occupied(_) => return Err(StoreError::Duplicate),
+                    Entry::Vacant(place) => {
+                        place.insert(Queued { delivery: delivery.clone(), claimed_until: None });
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn claim_deliveries(
+        &mut self,
+        limit: usize,
+        except: &[IntegrationId],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.change(|state| {
+            let free = |q: &&mut Queued| {
+                q.claimed_until.is_none()
+                    && q.delivery.due_at <= now
+                    && !except.contains(&q.delivery.integration)
+            };
+            let mut due: Vec<_> = state.deliveries.values_mut().filter(free).collect();
+            due.sort_by_key(|q| (q.delivery.source.priority(), q.delivery.due_at));
+            let claimed = due.into_iter().take(limit).map(|queued| {
+                queued.claimed_until = Some(lease_until);
+                queued.delivery.attempts += 1;
+                queued.delivery.clone()
+            });
+            Ok(claimed.collect())
+        })
+    }
+
+    async fn lapsed_deliveries(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.look(|state| {
+            let mut lapsed: Vec<_> =
+                state.deliveries.values().filter(|q| q.claimed_until.is_some_and(|end| end <= now)).collect();
+            lapsed.sort_by_key(|q| q.claimed_until);
+            lapsed.into_iter().take(limit).map(|q| q.delivery.clone()).collect()
+        })
+    }
+
+    async fn settle_deliveries(&mut self, settled: &[Settled]) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|state| {
+            let mut ended = Vec::new();
+            for Settled { message, outcome } in settled {
+                let Some(queued) = state.claimed(message) else { continue };
+                if let Outcome::Retry { at, .. } = outcome {
+                    queued.claimed_until = None;
+                    queued.delivery.due_at = *at;
+                } else {
+                    state.deliveries.remove(message);
+                }
+                ended.push(message.clone());
+            }
+            Ok(ended)
+        })
+    }
+
+    async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
+        self.change(|state| {
+            for message in messages {
+                if let Some(queued) = state.claimed(message) {
+                    queued.claimed_until = None;
+                    queued.delivery.attempts = queued.delivery.attempts.saturating_sub(1);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.look(|state| {
+            state.deliveries.values().map(|q| q.claimed_until.unwrap_or(q.delivery.due_at)).min()
+        })
+    }
+}
+
+impl WorkspaceState {
+    fn claimed(&mut self, message: &MessageId) -> Option<&mut Queued> {
+        self.deliveries.get_mut(message).filter(|q| q.claimed_until.is_some())
+    }
+}

@@ -1,0 +1,154 @@
+//! The history of messages in a workspace, and the keys that make sends repeatable.
+
+use crate::{
+    MemorySession,
+    state::{ReservedKey, WorkspaceState},
+};
+use application::{
+    page::Page,
+    ports::{IdempotencyStore, MessageEvent, MessageStore, Reservation, StoreError},
+};
+use async_trait::async_trait;
+use domain::{
+    Timestamp,
+    ids::{BroadcastId, MessageId},
+    messages::{Message, MessageCursor, MessageFilter, MessageState, MessageStats},
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, btree_map::Entry},
+};
+
+#[async_trait]
+impl MessageStore for MemorySession<WorkspaceState> {
+    async fn insert_messages_if_absent(&mut self, messages: &[Message]) -> Result<(), StoreError> {
+        self.change(|state| {
+            for message in messages {
+                state.messages.entry(message.id.clone()).or_insert_with(|| message.clone());
+            }
+            Ok(())
+        })
+    }
+
+    async fn messages(&mut self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+        let wanted: BTreeSet<_> = ids.iter().collect();
+        self.look(|state| wanted.into_iter().filter_map(|id| state.messages.get(id)).cloned().collect())
+    }
+
+    async fn record_events(&mut self, events: &[MessageEvent]) -> Result<(), StoreError> {
+        self.change(|state| {
+            for event in events {
+                if let Some(message) = state.messages.get_mut(&event.message) {
+                    record(message, event);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn messages_after(
+        &mut self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: usize,
+    ) -> Result<Page<Message>, StoreError> {
+        self.look(|state| {
+            let place = |m: &Message| Reverse((m.created_at, m.id.clone()));
+            let after = after.map(|c| Reverse((c.created_at, c.id.clone())));
+            let mut found: Vec<_> = state
+                .messages
+                .values()
+                .filter(|m| after.as_ref().is_none_or(|after| place(m) > *after))
+                .filter(|m| matches(m, filter))
+                .collect();
+            found.sort_by_cached_key(|m| place(m));
+            Page::of(found.into_iter().take(size.saturating_add(1)).cloned().collect(), size)
+        })
+    }
+
+    async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError> {
+        self.look(|state| {
+            let mut stats = MessageStats::default();
+            for message in state.messages.values().filter(|m| m.broadcast.as_ref() == Some(broadcast)) {
+                for (count, at) in [
+                    (&mut stats.sent, message.sent_at),
+                    (&mut stats.delivered, message.delivered_at),
+                    (&mut stats.bounced, message.bounced_at),
+                    (&mut stats.complained, message.complained_at),
+                    (&mut stats.failed, message.failed_at),
+                    (&mut stats.opened, message.opened_at),
+                    (&mut stats.clicked, message.clicked_at),
+                    (&mut stats.unsubscribed, message.unsubscribed_at),
+                ] {
+                    *count += u64::from(at.is_some());
+                }
+            }
+            stats
+        })
+    }
+}
+
+#[async_trait]
+impl IdempotencyStore for MemorySession<WorkspaceState> {
+    async fn reserve_key(
+        &mut self,
+        key: &str,
+        fingerprint: &str,
+        message: &MessageId,
+        _now: Timestamp,
+    ) -> Result<Reservation, StoreError> {
+        self.change(|state| match state.idempotency.entry(key.to_owned()) {
+            Entry::Occupied(held) => Ok(Reservation::Taken {
+                message: held.get().message.clone(),
+                fingerprint: held.get().fingerprint.clone(),
+            }),
+            Entry::Vacant(place) => {
+                place.insert(ReservedKey { message: message.clone(), fingerprint: fingerprint.to_owned() });
+                Ok(Reservation::Reserved)
+            }
+        })
+    }
+}
+
+fn record(message: &mut Message, event: &MessageEvent) {
+    match event.state {
+        MessageState::Queued => message.failed_at = None,
+        MessageState::Sent => {
+            message.sent_at = Some(event.at);
+            message.failed_at = None;
+        }
+        MessageState::Failed => message.failed_at = Some(event.at),
+        MessageState::Unknown => {}
+    }
+    message.state = event.state;
+    message.status_info.clone_from(&event.status_info);
+    message.updated_at = event.at;
+}
+
+fn matches(message: &Message, filter: &MessageFilter) -> bool {
+    fn equal<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
+        wanted.is_none() || wanted == value
+    }
+    let seen =
+        |wanted: Option<bool>, at: Option<Timestamp>| wanted.is_none_or(|wanted| at.is_some() == wanted);
+    let within = |at: Option<Timestamp>, from: Option<Timestamp>, to: Option<Timestamp>| {
+        from.is_none_or(|from| at.is_some_and(|at| at >= from))
+            && to.is_none_or(|to| at.is_some_and(|at| at <= to))
+    };
+    equal(filter.id.as_ref(), Some(&message.id))
+        && equal(filter.external_id.as_ref(), message.external_id.as_ref())
+        && equal(filter.list.as_ref(), message.list.as_ref())
+        && equal(filter.contact_email.as_ref(), Some(&message.contact_email))
+        && equal(filter.broadcast.as_ref(), message.broadcast.as_ref())
+        && equal(filter.template.as_ref(), Some(&message.template))
+        && seen(filter.is_sent, message.sent_at)
+        && seen(filter.is_delivered, message.delivered_at)
+        && seen(filter.is_failed, message.failed_at)
+        && seen(filter.is_opened, message.opened_at)
+        && seen(filter.is_clicked, message.clicked_at)
+        && seen(filter.is_bounced, message.bounced_at)
+        && seen(filter.is_complained, message.complained_at)
+        && seen(filter.is_unsubscribed, message.unsubscribed_at)
+        && within(message.sent_at, filter.sent_after, filter.sent_before)
+        && within(Some(message.updated_at), filter.updated_after, filter.updated_before)
+}

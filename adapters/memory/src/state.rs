@@ -1,0 +1,97 @@
+//! What the databases hold.
+
+use application::ports::{WorkItem, WorkKind};
+use domain::{
+    Timestamp,
+    broadcasts::{Broadcast, Recipient},
+    contacts::Contact,
+    deliveries::Delivery,
+    email_address::EmailAddress,
+    ids::{
+        BroadcastId, IntegrationId, InvitationId, ListId, MessageId, NotificationId, SessionId, TemplateId,
+        UserId, WorkspaceId,
+    },
+    integrations::Integration,
+    lists::{List, Membership},
+    messages::Message,
+    templates::Template,
+    transactional::Notification,
+    users::{Invitation, Member, Session, User},
+    workspaces::Workspace,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// A workspace's database.
+#[derive(Clone, Default)]
+pub struct WorkspaceState {
+    pub(crate) contacts: BTreeMap<EmailAddress, Contact>,
+    pub(crate) lists: BTreeMap<ListId, Kept<List>>,
+    pub(crate) memberships: BTreeMap<(EmailAddress, ListId), Membership>,
+    pub(crate) templates: BTreeMap<(TemplateId, i64), Kept<Template>>,
+    pub(crate) notifications: BTreeMap<NotificationId, Kept<Notification>>,
+    pub(crate) broadcasts: BTreeMap<BroadcastId, Broadcast>,
+    pub(crate) recipients: BTreeMap<(BroadcastId, EmailAddress), Recipient>,
+    pub(crate) deliveries: BTreeMap<MessageId, Queued>,
+    pub(crate) messages: BTreeMap<MessageId, Message>,
+    pub(crate) idempotency: BTreeMap<String, ReservedKey>,
+}
+
+/// The system database.
+#[derive(Clone, Default)]
+pub struct SystemState {
+    pub(crate) users: BTreeMap<UserId, User>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) workspaces: BTreeMap<WorkspaceId, Workspace>,
+    pub(crate) members: BTreeMap<(WorkspaceId, UserId), Member>,
+    pub(crate) invitations: BTreeMap<InvitationId, Invitation>,
+    pub(crate) integrations: BTreeMap<IntegrationId, Integration>,
+    pub(crate) work: HashMap<(WorkspaceId, WorkKind), WorkItem>,
+}
+
+/// Something whose identifier stays taken when it is deleted.
+#[derive(Clone)]
+pub(crate) struct Kept<T> {
+    value: T,
+    deleted_at: Option<Timestamp>,
+}
+
+impl<T> Kept<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { value, deleted_at: None }
+    }
+
+    /// The value, deleted or not.
+    pub(crate) fn ever(&self) -> &T {
+        &self.value
+    }
+
+    pub(crate) fn live(&self) -> Option<&T> {
+        self.deleted_at.is_none().then_some(&self.value)
+    }
+
+    pub(crate) fn live_mut(&mut self) -> Option<&mut T> {
+        self.deleted_at.is_none().then_some(&mut self.value)
+    }
+
+    /// Answers whether it was live.
+    pub(crate) fn delete(&mut self, now: Timestamp) -> bool {
+        let was_live = self.deleted_at.is_none();
+        self.deleted_at.get_or_insert(now);
+        was_live
+    }
+}
+
+/// A delivery in the queue.
+#[derive(Clone)]
+pub(crate) struct Queued {
+    pub(crate) delivery: Delivery,
+    /// End of the claim; `None` while it waits.
+    pub(crate) claimed_until: Option<Timestamp>,
+}
+
+/// Whom an idempotency key belongs to.
+#[derive(Clone)]
+pub(crate) struct ReservedKey {
+    pub(crate) message: MessageId,
+    pub(crate) fingerprint: String,
+}
