@@ -133,7 +133,10 @@ impl SendRequest {
             .changes
             .iter()
             .map(|(field, value)| {
-                (field.name().to_owned(), value.as_ref().map_or(Value::Null, |v| v.to_json()))
+                (
+                    field.name().to_owned(),
+                    value.as_ref().map_or(Value::Null, domain::contacts::FieldValue::to_json),
+                )
             })
             .collect();
         canonical(&json!([

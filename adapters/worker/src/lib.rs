@@ -1,1 +1,254 @@
-//! worker
+//! The loop that does what the index of due work says: plans broadcasts and delivers mails.
+//!
+//! It never polls a workspace's database: it looks only where work was promised. Workspaces take
+//! turns, one batch each, so that a long queue delays nobody else's.
+
+mod signal;
+mod turns;
+
+pub use signal::Wakeup;
+
+use application::{
+    broadcasts::Broadcasts,
+    deliveries::{Batch, Deliveries},
+    failure::{Failure as _, FailureKind},
+    ports::{StoreError, WorkItem, WorkKind},
+    work::Work,
+};
+use domain::{Timestamp, ids::WorkspaceId};
+use futures_util::{StreamExt as _, stream};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tracing::Instrument as _;
+use turns::Turns;
+
+/// How the loop works.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Workspaces that are worked on at the same time.
+    pub workspaces_at_once: usize,
+    /// Mails of one workspace that are handed over at the same time.
+    pub mails_at_once: usize,
+    /// How often the index is read for work that became due or was promised by another process.
+    pub poll: Duration,
+    /// Entries read from the index at once.
+    pub poll_size: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { workspaces_at_once: 8, mails_at_once: 16, poll: Duration::from_secs(1), poll_size: 256 }
+    }
+}
+
+/// The worker of one process.
+pub struct Worker {
+    duties: Arc<Duties>,
+    wakeup: Arc<Wakeup>,
+    config: Config,
+}
+
+/// Ends a worker: mails in flight are finished, claimed ones that are not begun are given back.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<StopState>);
+
+#[derive(Debug, Default)]
+struct StopState {
+    asked: AtomicBool,
+    notify: Notify,
+}
+
+impl Stop {
+    /// Asks the worker to end.
+    pub fn ask(&self) {
+        self.0.asked.store(true, Ordering::SeqCst);
+        self.0.notify.notify_waiters();
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::SeqCst)
+    }
+
+    async fn asked(&self) {
+        let notified = self.0.notify.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if !self.is_asked() {
+            notified.await;
+        }
+    }
+}
+
+struct Duties {
+    deliveries: Arc<Deliveries>,
+    broadcasts: Arc<Broadcasts>,
+    work: Arc<Work>,
+    mails_at_once: usize,
+}
+
+/// What a turn found.
+enum Look {
+    /// There is more to do at once.
+    More,
+    /// Nothing more to do until then.
+    Done(Option<Timestamp>),
+}
+
+impl Worker {
+    /// Takes its use cases. `wakeup` is also the signal that the use cases were given.
+    #[must_use]
+    pub fn new(
+        deliveries: Arc<Deliveries>,
+        broadcasts: Arc<Broadcasts>,
+        work: Arc<Work>,
+        wakeup: Arc<Wakeup>,
+        config: Config,
+    ) -> Self {
+        let duties = Duties { deliveries, broadcasts, work, mails_at_once: config.mails_at_once };
+        Self { duties: Arc::new(duties), wakeup, config }
+    }
+
+    /// Works until asked to stop and all that was begun is finished.
+    pub async fn run(&self, stop: Stop) {
+        let mut turns = Turns::default();
+        let mut running = JoinSet::new();
+        let mut next_poll = Instant::now();
+        loop {
+            while running.len() < self.config.workspaces_at_once && !stop.is_asked() {
+                let Some(turn) = turns.begin(Instant::now()) else { break };
+                let (duties, stop) = (self.duties.clone(), stop.clone());
+                running.spawn(async move {
+                    let result = duties.turn(&turn.workspace, turn.kind, turn.seen.as_ref(), &stop).await;
+                    (turn.workspace, turn.kind, result)
+                });
+            }
+            if stop.is_asked() && running.is_empty() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                Some(ended) = running.join_next() => match ended {
+                    Ok((workspace, kind, Ok(more))) => turns.end(&workspace, kind, more, None),
+                    Ok((workspace, kind, Err(error))) => {
+                        let pause = report(&workspace, kind, &error);
+                        turns.end(&workspace, kind, true, Some(Instant::now() + pause));
+                    }
+                    Err(panicked) => {
+                        tracing::error!(error = %panicked, "a turn of the worker panicked");
+                        turns.forget_running();
+                    }
+                },
+                () = stop.asked(), if !stop.is_asked() => {}
+                () = self.wakeup.woken() => {
+                    for (workspace, kind) in self.wakeup.drain() {
+                        turns.add(workspace, kind);
+                    }
+                }
+                () = tokio::time::sleep_until(turns.next_moment(Instant::now(), next_poll)), if !stop.is_asked() => {
+                    if Instant::now() >= next_poll {
+                        self.poll(&mut turns).await;
+                        next_poll = Instant::now() + self.config.poll;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn poll(&self, turns: &mut Turns) {
+        match self.duties.work.due(self.config.poll_size).await {
+            Ok(items) => items.into_iter().for_each(|item| turns.add_seen(item)),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the work index cannot be read");
+            }
+        }
+    }
+}
+
+/// Logs a failed turn and answers how long to leave the workspace alone.
+fn report(workspace: &WorkspaceId, kind: WorkKind, error: &StoreError) -> Duration {
+    let pause = match error.kind() {
+        FailureKind::Unavailable(retry_after) => retry_after,
+        FailureKind::NotFound => Duration::from_mins(1),
+        _ => Duration::from_secs(10),
+    };
+    tracing::warn!(
+        workspace.id = %workspace,
+        work.kind = kind.name(),
+        pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+        error = error as &dyn std::error::Error,
+        "a turn of the worker failed"
+    );
+    pause
+}
+
+impl Duties {
+    /// One turn of a workspace. Answers whether it wants another.
+    async fn turn(
+        &self,
+        workspace: &WorkspaceId,
+        kind: WorkKind,
+        seen: Option<&WorkItem>,
+        stop: &Stop,
+    ) -> Result<bool, StoreError> {
+        let span = tracing::info_span!("turn", workspace.id = %workspace, work.kind = kind.name());
+        let look = async {
+            match kind {
+                WorkKind::Deliveries => self.deliver(workspace, stop).await,
+                WorkKind::Planning => {
+                    let more = self.broadcasts.plan(workspace).await?;
+                    Ok(if more { Look::More } else { Look::Done(None) })
+                }
+            }
+        };
+        match look.instrument(span).await? {
+            Look::More => Ok(true),
+            Look::Done(next) => {
+                if let Some(seen) = seen {
+                    self.work.conclude(seen, next).await?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    async fn deliver(&self, workspace: &WorkspaceId, stop: &Stop) -> Result<Look, StoreError> {
+        let batch = self.deliveries.claim(workspace).await?;
+        if batch.items().is_empty() {
+            return Ok(Look::Done(batch.next()));
+        }
+        let settled = self.hand_over(&batch, stop).await;
+        let untried: Vec<_> = {
+            let tried: std::collections::HashSet<_> = settled.iter().map(|s| &s.message).collect();
+            batch
+                .items()
+                .iter()
+                .map(application::deliveries::Item::message)
+                .filter(|m| !tried.contains(m))
+                .cloned()
+                .collect()
+        };
+        self.deliveries.record(&batch, &settled).await?;
+        if !untried.is_empty() {
+            self.deliveries.release(&batch, &untried).await?;
+        }
+        Ok(Look::More)
+    }
+
+    async fn hand_over(&self, batch: &Batch, stop: &Stop) -> Vec<application::ports::Settled> {
+        stream::iter(0..batch.items().len())
+            .map(|n| async move {
+                let item = &batch.items()[n];
+                if stop.is_asked() { None } else { Some(self.deliveries.deliver(batch, item).await) }
+            })
+            .buffer_unordered(self.mails_at_once)
+            .filter_map(std::future::ready)
+            .collect()
+            .await
+    }
+}
