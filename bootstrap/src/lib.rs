@@ -1,1 +1,3 @@
-//! bootstrap
+//! Puts adapters into ports: settings, telemetry, the assembled application, commands.
+
+pub mod settings;
