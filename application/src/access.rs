@@ -1,11 +1,128 @@
 //! Who calls, and whether they may.
 
-use crate::failure::{Failure, FailureKind};
+use crate::{
+    failure::{Failure, FailureKind},
+    platform::Platform,
+    ports::{Claims, Purpose, StoreError, TokenError},
+};
 use domain::{
     ids::{SessionId, UserId, WorkspaceId},
     permissions::{Permission, Permissions, Role},
     users::UserKind,
+    workspaces::WorkspaceState,
 };
+use std::sync::Arc;
+
+/// Finds out who calls, and what they are in a workspace.
+pub struct Access {
+    platform: Arc<Platform>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The session or key was ended, or is too old.
+    #[error("Session expired")]
+    SessionExpired,
+    /// Not a token of this installation.
+    #[error("the token is not valid; sign in again or use another API key")]
+    BadToken,
+    /// No such workspace. Only root is told; others are not members.
+    #[error("no workspace has this id")]
+    UnknownWorkspace,
+    /// Not a member.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failure for AccessError {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::SessionExpired | Self::BadToken => FailureKind::Unauthenticated,
+            Self::UnknownWorkspace => FailureKind::NotFound,
+            Self::Denied(e) => e.kind(),
+            Self::Store(e) => e.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::SessionExpired => "session-expired",
+            Self::BadToken => "token-invalid",
+            Self::UnknownWorkspace => "workspace-not-found",
+            Self::Denied(e) => e.code(),
+            Self::Store(e) => e.code(),
+        }
+    }
+}
+
+impl Access {
+    /// Takes its ports.
+    #[must_use]
+    pub fn new(platform: Arc<Platform>) -> Self {
+        Self { platform }
+    }
+
+    /// Tells whose token it is. Ending a session or removing a key takes effect at once.
+    ///
+    /// # Errors
+    /// When the token is not good, or no longer.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity, AccessError> {
+        let now = self.platform.clock.now();
+        let claims = self.platform.tokens.verify(token, now).map_err(|e| match e {
+            TokenError::Expired => AccessError::SessionExpired,
+            TokenError::Invalid => AccessError::BadToken,
+        })?;
+        let (id, session) = match claims {
+            Claims::Session { user, session, .. } => (user, Some(session)),
+            Claims::ApiKey { user, .. } => (user, None),
+            Claims::Invitation { .. } => return Err(AccessError::BadToken),
+        };
+        let mut store = self.platform.broker.read_system(Purpose::interactive("access.authenticate")).await?;
+        let live = match session {
+            Some(session) => store.session(session).await?.is_some_and(|s| s.user == id && s.is_live(now)),
+            None => true,
+        };
+        let user = if live { store.user(id).await? } else { None };
+        let user = user.ok_or(AccessError::SessionExpired)?;
+        let good = match (user.kind, session) {
+            (UserKind::Person, Some(_)) => true,
+            (UserKind::ApiKey, None) => {
+                let hash = self.platform.vault.hash(token);
+                user.token_hash.as_deref().is_some_and(|kept| self.platform.vault.same(kept, &hash))
+            }
+            _ => false,
+        };
+        if !good {
+            return Err(AccessError::SessionExpired);
+        }
+        let is_root = user.kind == UserKind::Person && self.platform.installation.is_root(&user.email);
+        Ok(Identity { user: id, kind: user.kind, session, is_root })
+    }
+
+    /// Lets somebody into a workspace that is in use.
+    ///
+    /// # Errors
+    /// When they are no member. Only root learns that a workspace does not exist.
+    pub async fn enter(&self, identity: &Identity, workspace: &WorkspaceId) -> Result<Caller, AccessError> {
+        let mut store = self.platform.broker.read_system(Purpose::interactive("access.enter")).await?;
+        let active = store.workspace(workspace).await?.is_some_and(|w| w.state == WorkspaceState::Active);
+        let member = if active { store.member(workspace, identity.user).await? } else { None };
+        match member {
+            Some(member) => Ok(Caller {
+                identity: identity.clone(),
+                workspace: workspace.clone(),
+                role: member.role,
+                permissions: member.permissions,
+            }),
+            None if !active && identity.is_root => Err(AccessError::UnknownWorkspace),
+            None => Err(Denied::NotMember.into()),
+        }
+    }
+}
 
 /// Somebody whose token was found good.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,15 @@
 //! checked here and nowhere else.
 
 pub mod access;
+pub mod api_keys;
 pub mod broadcasts;
 pub mod contacts;
 pub mod deliveries;
 pub mod failure;
+pub mod integrations;
 pub mod links;
 pub mod lists;
+pub mod members;
 pub mod messages;
 pub mod page;
 pub mod platform;
@@ -18,7 +21,9 @@ pub mod rate_limit;
 pub mod subscriptions;
 pub mod templates;
 pub mod transactional;
+pub mod users;
 pub mod work;
+pub mod workspaces;
 
 mod directory;
 mod system_mails;

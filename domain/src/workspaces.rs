@@ -119,6 +119,13 @@ impl WorkspaceSettings {
         }
     }
 
+    /// The host of the workspace's own domain, in lower case, without the port.
+    #[must_use]
+    pub fn custom_endpoint_host(&self) -> Option<String> {
+        let url = url::Url::parse(self.custom_endpoint_url.as_deref()?).ok()?;
+        url.host_str().map(|host| host.trim_end_matches('.').to_lowercase())
+    }
+
     /// Checks what one field alone cannot tell.
     ///
     /// # Errors
@@ -194,6 +201,14 @@ mod tests {
             settings.custom_endpoint_url = Some(url.into());
             assert_eq!(settings.check().is_ok(), good, "{url}");
         }
+    }
+
+    #[test]
+    fn hosts_are_compared_without_case_and_port() {
+        let mut settings = settings();
+        assert_eq!(settings.custom_endpoint_host(), None);
+        settings.custom_endpoint_url = Some("https://News.Shop.example.:8443/a".into());
+        assert_eq!(settings.custom_endpoint_host().as_deref(), Some("news.shop.example"));
     }
 
     #[test]

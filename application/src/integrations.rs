@@ -1,0 +1,291 @@
+//! Connections of a workspace to e-mail providers.
+
+mod hosts;
+
+use crate::{
+    access::{Caller, Denied},
+    failure::{Failure, FailureKind},
+    platform::Platform,
+    ports::{Purpose, StoreError},
+};
+use domain::{
+    email_address::EmailAddress,
+    ids::{IntegrationId, SenderId},
+    integrations::{EmailProvider, Integration, ProviderSettings, Sender, SmtpSettings},
+    mail_name::MailName,
+    permissions::Permission,
+    secret::{Sealed, Secret},
+    validation::{Check, FieldProblem, Invalid, required_text},
+};
+use std::sync::Arc;
+
+/// The use cases of integrations.
+pub struct Integrations {
+    platform: Arc<Platform>,
+}
+
+/// Why a use case of integrations failed.
+#[derive(Debug, thiserror::Error)]
+pub enum IntegrationsError {
+    /// The workspace has no such integration.
+    #[error("no integration of this workspace has this integration_id")]
+    NotFound,
+    /// A type that the product does not have yet.
+    #[error("integrations of this type are not supported yet; the supported type is email")]
+    UnsupportedType,
+    /// An e-mail provider that the product does not have yet.
+    #[error("e-mail providers of this kind are not supported yet; the supported kind is smtp")]
+    UnsupportedKind,
+    /// A way to sign in to the mail server that the product does not have yet.
+    #[error("SMTP with oauth2 is not supported yet; use auth_type basic")]
+    UnsupportedAuthentication,
+    /// The input breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failure for IntegrationsError {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::NotFound => FailureKind::NotFound,
+            Self::UnsupportedType | Self::UnsupportedKind | Self::UnsupportedAuthentication => {
+                FailureKind::Unprocessable
+            }
+            Self::Invalid(e) => e.kind(),
+            Self::Denied(e) => e.kind(),
+            Self::Store(e) => e.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "integration-not-found",
+            Self::UnsupportedType => "integration-type-unsupported",
+            Self::UnsupportedKind => "provider-kind-unsupported",
+            Self::UnsupportedAuthentication => "smtp-authentication-unsupported",
+            Self::Invalid(e) => e.code(),
+            Self::Denied(e) => e.code(),
+            Self::Store(e) => e.code(),
+        }
+    }
+
+    fn problems(&self) -> &[FieldProblem] {
+        match self {
+            Self::Invalid(e) => e.problems(),
+            _ => &[],
+        }
+    }
+}
+
+/// What a client gives of an integration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntegrationDraft {
+    /// See [`Integration::name`].
+    pub name: String,
+    /// How to reach the provider. A secret that is absent or empty keeps the stored one.
+    pub settings: ProviderSettings<Secret>,
+    /// See [`EmailProvider::senders`].
+    pub senders: Vec<SenderDraft>,
+    /// See [`EmailProvider::rate_limit_per_minute`].
+    pub rate_limit_per_minute: u32,
+}
+
+/// What a client gives of a sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderDraft {
+    /// The identifier that it had; `None` gets a new one.
+    pub id: Option<SenderId>,
+    /// See [`Sender::email`].
+    pub email: EmailAddress,
+    /// See [`Sender::name`].
+    pub name: MailName,
+    /// See [`Sender::is_default`].
+    pub is_default: bool,
+}
+
+impl Integrations {
+    /// Most integrations of a workspace.
+    const MOST: usize = 50;
+
+    /// Takes its ports.
+    #[must_use]
+    pub fn new(platform: Arc<Platform>) -> Self {
+        Self { platform }
+    }
+
+    /// Adds an integration; its secrets are sealed.
+    ///
+    /// # Errors
+    /// For others than owners, or when a rule is broken.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        draft: IntegrationDraft,
+    ) -> Result<Integration, IntegrationsError> {
+        caller.require(Permission::Own)?;
+        self.check(&draft)?;
+        let platform = &self.platform;
+        let now = platform.clock.now();
+        let integration = Integration {
+            id: IntegrationId::from_uuid(platform.ids.uuid()),
+            workspace: caller.workspace.clone(),
+            name: draft.name.trim().to_owned(),
+            provider: self.provider(draft, None),
+            created_at: now,
+            updated_at: now,
+        };
+        let purpose = Purpose::interactive("workspaces.createIntegration");
+        let mut store = platform.broker.write_system(purpose).await?;
+        let known = store.integrations(std::slice::from_ref(&caller.workspace)).await?;
+        if known.len() >= Self::MOST {
+            let rule = format!("a workspace has at most {} integrations; delete one first", Self::MOST);
+            return Err(Invalid::one("", rule).into());
+        }
+        store.insert_integration(&integration).await?;
+        store.commit().await?;
+        Ok(integration)
+    }
+
+    /// Replaces name and provider. Secrets that are not given are kept.
+    ///
+    /// # Errors
+    /// For others than owners, when there is no such integration, or a rule is broken.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: IntegrationId,
+        draft: IntegrationDraft,
+    ) -> Result<Integration, IntegrationsError> {
+        caller.require(Permission::Own)?;
+        self.check(&draft)?;
+        let purpose = Purpose::interactive("workspaces.updateIntegration");
+        let mut store = self.platform.broker.write_system(purpose).await?;
+        let stored = store.integration(&caller.workspace, id).await?.ok_or(IntegrationsError::NotFound)?;
+        let integration = Integration {
+            name: draft.name.trim().to_owned(),
+            provider: self.provider(draft, Some(&stored.provider.settings)),
+            updated_at: self.platform.clock.now(),
+            ..stored
+        };
+        store.update_integration(&integration).await?;
+        store.commit().await?;
+        Ok(integration)
+    }
+
+    /// Removes an integration; a workspace that sent through it has no provider then.
+    ///
+    /// # Errors
+    /// For others than owners, or when there is no such integration.
+    pub async fn delete(&self, caller: &Caller, id: IntegrationId) -> Result<(), IntegrationsError> {
+        caller.require(Permission::Own)?;
+        let purpose = Purpose::interactive("workspaces.deleteIntegration");
+        let mut store = self.platform.broker.write_system(purpose).await?;
+        if !store.delete_integration(&caller.workspace, id).await? {
+            return Err(IntegrationsError::NotFound);
+        }
+        if let Some(mut workspace) = store.workspace(&caller.workspace).await? {
+            let settings = &mut workspace.settings;
+            let chosen =
+                [&mut settings.transactional_email_provider_id, &mut settings.marketing_email_provider_id];
+            let mut cleared = false;
+            for provider in chosen {
+                cleared |= provider.take_if(|p| *p == id).is_some();
+            }
+            if cleared {
+                workspace.updated_at = self.platform.clock.now();
+                store.update_workspace(&workspace).await?;
+            }
+        }
+        store.commit().await?;
+        Ok(())
+    }
+
+    fn check(&self, draft: &IntegrationDraft) -> Result<(), Invalid> {
+        let mut check = Check::default();
+        check.field("/name", required_text(&draft.name, 255));
+        check.require(
+            draft.rate_limit_per_minute > 0,
+            "/provider/rate_limit_per_minute",
+            "must be above zero",
+        );
+        check.require(!draft.senders.is_empty(), "/provider/senders", "needs at least one sender");
+        check.require(draft.senders.len() <= 100, "/provider/senders", "must have at most 100 senders");
+        check.require(
+            draft.senders.iter().filter(|s| s.is_default).count() <= 1,
+            "/provider/senders",
+            "must have at most one default sender",
+        );
+        let repeated = draft.senders.iter().enumerate().any(|(n, sender)| {
+            sender.id.is_some() && draft.senders[..n].iter().any(|earlier| earlier.id == sender.id)
+        });
+        check.require(!repeated, "/provider/senders", "must not repeat an id");
+        let ProviderSettings::Smtp(smtp) = &draft.settings;
+        let open = self.platform.installation.is_development();
+        check.nested("/provider/smtp", check_smtp(smtp, open));
+        check.finish()
+    }
+
+    fn provider(
+        &self,
+        draft: IntegrationDraft,
+        stored: Option<&ProviderSettings<Sealed>>,
+    ) -> EmailProvider<Sealed> {
+        let ProviderSettings::Smtp(smtp) = draft.settings;
+        let kept = stored.and_then(|ProviderSettings::Smtp(stored)| stored.password.clone());
+        let username = smtp.username.filter(|name| !name.is_empty());
+        let given = smtp.password.filter(|p| !p.is_empty()).map(|p| self.platform.vault.seal(&p));
+        let settings = ProviderSettings::Smtp(SmtpSettings {
+            host: smtp.host,
+            port: smtp.port,
+            security: smtp.security,
+            ehlo_hostname: smtp.ehlo_hostname,
+            password: given.or(kept).filter(|_| username.is_some()),
+            username,
+        });
+        let senders = draft.senders.into_iter().map(|sender| Sender {
+            id: sender.id.unwrap_or_else(|| SenderId::from_uuid(self.platform.ids.uuid())),
+            email: sender.email,
+            name: sender.name,
+            is_default: sender.is_default,
+        });
+        EmailProvider {
+            settings,
+            senders: senders.collect(),
+            rate_limit_per_minute: draft.rate_limit_per_minute,
+        }
+    }
+}
+
+fn check_smtp(smtp: &SmtpSettings<Secret>, private_hosts: bool) -> Result<(), Invalid> {
+    let mut check = Check::default();
+    if hosts::is_host(&smtp.host) {
+        check.require(
+            private_hosts || hosts::may_be_public(&smtp.host),
+            "/host",
+            "must not be a loopback or private address; use the public name of the mail server",
+        );
+    } else {
+        check.problem("/host", "must be a host name or an IP address");
+    }
+    check.require(smtp.port > 0, "/port", "must be between 1 and 65535");
+    let greeting = smtp.ehlo_hostname.as_deref();
+    check.require(greeting.is_none_or(hosts::is_host), "/ehlo_hostname", "must be a host name");
+    let sound = |text: &str| text.chars().count() <= 1_000 && !text.chars().any(char::is_control);
+    check.require(
+        smtp.username.as_deref().is_none_or(sound),
+        "/username",
+        "must have at most 1000 characters, none of them a control character",
+    );
+    check.require(
+        smtp.password.as_ref().is_none_or(|p| sound(p.expose())),
+        "/password",
+        "must have at most 1000 characters, none of them a control character",
+    );
+    check.finish()
+}
