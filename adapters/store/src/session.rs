@@ -9,6 +9,7 @@
 use crate::{
     connection::Connection,
     failure::{Failure, store_error},
+    naming::Naming,
 };
 use application::ports::StoreError;
 use sea_orm::{
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 /// A leased connection, perhaps with an open transaction, that remembers a failure.
 pub struct Session {
     connection: Connection,
+    naming: Naming,
     unit: Unit,
 }
 
@@ -35,18 +37,32 @@ enum Unit {
 }
 
 impl Session {
+    /// How many identifiers are put into one statement.
+    pub(crate) const IDS_PER_STATEMENT: usize = 500;
+
+    /// How databases of new workspaces are called.
+    pub(crate) fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
     /// The engine, for the few statements that differ.
     pub(crate) fn backend(&self) -> DbBackend {
         self.connection.get_database_backend()
     }
 
     /// All rows of a query.
-    pub(crate) async fn all(&mut self, query: &impl StatementBuilder) -> Result<Vec<QueryResult>, StoreError> {
+    pub(crate) async fn all(
+        &mut self,
+        query: &impl StatementBuilder,
+    ) -> Result<Vec<QueryResult>, StoreError> {
         self.all_raw(self.backend().build(query)).await
     }
 
     /// The first row of a query.
-    pub(crate) async fn one(&mut self, query: &impl StatementBuilder) -> Result<Option<QueryResult>, StoreError> {
+    pub(crate) async fn one(
+        &mut self,
+        query: &impl StatementBuilder,
+    ) -> Result<Option<QueryResult>, StoreError> {
         self.refuse_after_failure()?;
         let outcome = self.connection.query_one_raw(self.backend().build(query)).await;
         self.noted(outcome)
@@ -72,13 +88,19 @@ impl Session {
     }
 
     /// All rows of an entity's query.
-    pub(crate) async fn models<E: EntityTrait>(&mut self, query: Select<E>) -> Result<Vec<E::Model>, StoreError> {
+    pub(crate) async fn models<E: EntityTrait>(
+        &mut self,
+        query: Select<E>,
+    ) -> Result<Vec<E::Model>, StoreError> {
         let rows = self.all(&query.into_query()).await?;
         rows.iter().map(|row| E::Model::from_query_result(row, "").map_err(store_error)).collect()
     }
 
     /// The first row of an entity's query.
-    pub(crate) async fn model<E: EntityTrait>(&mut self, query: Select<E>) -> Result<Option<E::Model>, StoreError> {
+    pub(crate) async fn model<E: EntityTrait>(
+        &mut self,
+        query: Select<E>,
+    ) -> Result<Option<E::Model>, StoreError> {
         let row = self.one(&query.into_query()).await?;
         row.map(|row| E::Model::from_query_result(&row, "").map_err(store_error)).transpose()
     }
@@ -150,6 +172,6 @@ pub(crate) fn to_json(
 impl Session {
     /// A session of a connection without a broker, for the tests of the stores.
     pub(crate) fn bare(connection: Connection) -> Self {
-        Self { connection, unit: Unit::None }
+        Self { connection, naming: Naming::Plain, unit: Unit::None }
     }
 }

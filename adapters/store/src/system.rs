@@ -1,0 +1,7 @@
+//! The stores of the system database.
+
+mod integrations;
+mod members;
+mod users;
+mod work;
+mod workspaces;
