@@ -23,8 +23,30 @@ pub enum FailureKind {
     RateLimited(Duration),
     /// No capacity or no connection; to be tried again after the given time.
     Unavailable(Duration),
+    /// All database connections are in use; to be tried again after the given time.
+    ConnectionLimit {
+        /// The budget.
+        max: u32,
+        /// Connections counted now.
+        current: u32,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// Not the caller's fault.
     Internal,
+}
+
+impl FailureKind {
+    /// When to try again, where trying again can help.
+    #[must_use]
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::RateLimited(after)
+            | Self::Unavailable(after)
+            | Self::ConnectionLimit { retry_after: after, .. } => Some(after),
+            _ => None,
+        }
+    }
 }
 
 /// A failure of a use case.
@@ -59,9 +81,10 @@ impl Failure for StoreError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Duplicate => FailureKind::Conflict,
-            Self::ConnectionLimit { retry_after, .. } | Self::Unavailable { retry_after } => {
-                FailureKind::Unavailable(*retry_after)
+            Self::ConnectionLimit { max, current, retry_after } => {
+                FailureKind::ConnectionLimit { max: *max, current: *current, retry_after: *retry_after }
             }
+            Self::Unavailable { retry_after } => FailureKind::Unavailable(*retry_after),
             Self::ShuttingDown => FailureKind::Unavailable(Duration::from_secs(1)),
             Self::WorkspaceMissing => FailureKind::NotFound,
             Self::Abandoned | Self::Internal(_) => FailureKind::Internal,
