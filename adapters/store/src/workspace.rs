@@ -1,1 +1,16 @@
 //! The stores of a workspace database.
+
+mod broadcasts;
+mod contacts;
+mod deliveries;
+mod expressions;
+mod idempotency;
+mod lists;
+mod messages;
+mod templates;
+mod transactional;
+
+use crate::session::Session;
+use application::ports::WorkspaceStore;
+
+impl WorkspaceStore for Session {}

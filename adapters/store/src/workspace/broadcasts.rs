@@ -1,0 +1,249 @@
+//! Broadcasts and their accounts.
+
+use super::expressions::{
+    constant, count, count_of_rows, counted, given, read_all, rows, rows_per_statement,
+};
+use crate::{
+    failure::Failure,
+    session::{Fields as _, Session, from_json, to_json},
+};
+use application::{
+    page::Counted,
+    ports::{BroadcastStore, StoreError},
+};
+use async_trait::async_trait;
+use domain::{
+    Timestamp,
+    broadcasts::{Broadcast, BroadcastState, Launch, Ledger, Recipient, RecipientState},
+    email_address::EmailAddress,
+    ids::{BroadcastId, IntegrationId, MessageId},
+};
+use sea_orm::{
+    QueryResult,
+    sea_query::{Expr, ExprTrait as _, LockType, OnConflict, Order, Query, SelectStatement, Value},
+};
+use std::collections::{BTreeMap, HashSet};
+use uuid::Uuid;
+
+const COLUMNS: [&str; 15] = [
+    "id",
+    "created_at",
+    "name",
+    "status",
+    "audience",
+    "variations",
+    "utm_parameters",
+    "metadata",
+    "template_version",
+    "integration_id",
+    "cursor",
+    "enqueued_count",
+    "updated_at",
+    "started_at",
+    "completed_at",
+];
+/// Those of [`COLUMNS`] that never change.
+const FIXED: usize = 2;
+
+#[async_trait]
+impl BroadcastStore for Session {
+    async fn broadcast(&mut self, id: &BroadcastId) -> Result<Option<Broadcast>, StoreError> {
+        self.one(&one(id)).await?.map(|row| broadcast(&row)).transpose()
+    }
+
+    async fn broadcast_for_update(&mut self, id: &BroadcastId) -> Result<Option<Broadcast>, StoreError> {
+        // SQLite has one writer at a time and writes nothing for the lock.
+        self.one(one(id).lock(LockType::Update)).await?.map(|row| broadcast(&row)).transpose()
+    }
+
+    async fn broadcasts(
+        &mut self,
+        status: Option<&str>,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Counted<Broadcast>, StoreError> {
+        if status.is_some_and(|status| status.contains('\0')) {
+            return Ok(Counted { items: Vec::new(), total: 0 });
+        }
+        let mut found = Query::select();
+        found.from("broadcasts").and_where_option(status.map(|status| Expr::col("status").eq(status)));
+        let total = counted(self, count_of_rows(&mut found.clone())).await?;
+        found
+            .columns(COLUMNS)
+            .order_by("created_at", Order::Desc)
+            .order_by("id", Order::Asc)
+            .limit(rows(limit))
+            .offset(rows(offset));
+        Ok(Counted { items: read_all(&self.all(&found).await?, broadcast)?, total })
+    }
+
+    async fn broadcasts_in_planning(&mut self) -> Result<Vec<BroadcastId>, StoreError> {
+        let query = Query::select()
+            .column("id")
+            .from("broadcasts")
+            .and_where(Expr::col("status").eq(constant("processing")))
+            .order_by("started_at", Order::Asc)
+            .order_by("id", Order::Asc)
+            .take();
+        read_all(&self.all(&query).await?, |row| row.parsed("id", BroadcastId::parse))
+    }
+
+    async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError> {
+        let statement = Query::insert()
+            .into_table("broadcasts")
+            .columns(COLUMNS)
+            .values_panic(values(broadcast)?.map(Expr::val))
+            .take();
+        self.exec(&statement).await.map(drop)
+    }
+
+    async fn update_broadcast(&mut self, broadcast: &Broadcast) -> Result<bool, StoreError> {
+        let values = values(broadcast)?.map(Expr::val);
+        let statement = Query::update()
+            .table("broadcasts")
+            .values(COLUMNS.into_iter().zip(values).skip(FIXED))
+            .and_where(Expr::col("id").eq(broadcast.id.as_str()))
+            .take();
+        Ok(self.exec(&statement).await? > 0)
+    }
+
+    async fn insert_recipients_if_absent(
+        &mut self,
+        recipients: &[Recipient],
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let mut added = HashSet::new();
+        for recipients in recipients.chunks(rows_per_statement(5)) {
+            let mut statement = Query::insert();
+            statement
+                .into_table("broadcast_recipients")
+                .columns(["broadcast_id", "contact_email", "message_id", "state", "planned_at"])
+                .on_conflict(OnConflict::columns(["broadcast_id", "contact_email"]).do_nothing().to_owned())
+                .returning_col("message_id");
+            for recipient in recipients {
+                statement.values_panic([
+                    recipient.broadcast.as_str().into(),
+                    recipient.email.as_str().into(),
+                    recipient.message.as_str().into(),
+                    recipient.state.name().into(),
+                    recipient.planned_at.into(),
+                ]);
+            }
+            for row in self.all(&statement).await? {
+                added.insert(row.field::<String>("message_id")?);
+            }
+        }
+        let messages = recipients.iter().map(|recipient| &recipient.message);
+        Ok(messages.filter(|message| added.contains(message.as_str())).cloned().collect())
+    }
+
+    async fn set_recipient_states(
+        &mut self,
+        states: &[(BroadcastId, MessageId, RecipientState)],
+    ) -> Result<(), StoreError> {
+        let last: BTreeMap<(&BroadcastId, &MessageId), &'static str> =
+            states.iter().map(|(broadcast, message, state)| ((broadcast, message), state.name())).collect();
+        let mut alike: BTreeMap<(&BroadcastId, &'static str), Vec<&str>> = BTreeMap::new();
+        for ((broadcast, message), state) in last {
+            alike.entry((broadcast, state)).or_default().push(message.as_str());
+        }
+        for ((broadcast, state), messages) in alike {
+            let statement = Query::update()
+                .table("broadcast_recipients")
+                .value("state", state)
+                .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()))
+                .and_where(Expr::col("message_id").in_subquery(given(self.backend(), messages)))
+                .take();
+            self.exec(&statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError> {
+        let query = count_of_rows(&mut Query::select())
+            .column("state")
+            .from("broadcast_recipients")
+            .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()))
+            .group_by_col("state")
+            .take();
+        let mut ledger = Ledger::default();
+        for row in self.all(&query).await? {
+            let number = count(&row)?;
+            match row.parsed("state", |name| RecipientState::from_name(name).ok_or(()))? {
+                RecipientState::Queued => ledger.queued = number,
+                RecipientState::Sent => ledger.sent = number,
+                RecipientState::Failed => ledger.failed = number,
+                RecipientState::Unknown => ledger.unknown = number,
+            }
+        }
+        Ok(ledger)
+    }
+}
+
+fn one(id: &BroadcastId) -> SelectStatement {
+    Query::select().columns(COLUMNS).from("broadcasts").and_where(Expr::col("id").eq(id.as_str())).take()
+}
+
+/// The values of [`COLUMNS`].
+fn values(broadcast: &Broadcast) -> Result<[Value; 15], StoreError> {
+    let launch = broadcast.launch.as_ref();
+    let enqueued =
+        i64::try_from(broadcast.enqueued_count).map_err(|_| Failure::Unwritable("enqueued_count"))?;
+    let metadata = broadcast.metadata.as_ref().map(|metadata| to_json(metadata, "metadata")).transpose()?;
+    Ok([
+        broadcast.id.as_str().into(),
+        broadcast.created_at.into(),
+        broadcast.name.as_str().into(),
+        broadcast.state.name().into(),
+        to_json(&broadcast.audience, "audience")?.into(),
+        to_json(&broadcast.variations, "variations")?.into(),
+        to_json(&broadcast.utm, "utm_parameters")?.into(),
+        metadata.into(),
+        launch.map(|launch| launch.template_version).into(),
+        launch.map(|launch| launch.integration.uuid()).into(),
+        broadcast.cursor.as_ref().map(|email| email.as_str().to_owned()).into(),
+        enqueued.into(),
+        broadcast.updated_at.into(),
+        broadcast.state.started_at().into(),
+        broadcast.state.completed_at().into(),
+    ])
+}
+
+fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
+    let version: Option<i64> = row.field("template_version")?;
+    let integration: Option<Uuid> = row.field("integration_id")?;
+    let launch = version.zip(integration).map(|(template_version, integration)| Launch {
+        template_version,
+        integration: IntegrationId::from_uuid(integration),
+    });
+    let metadata: Option<serde_json::Value> = row.field("metadata")?;
+    let cursor: Option<String> = row.field("cursor")?;
+    let cursor = cursor.map(|email| EmailAddress::parse(&email)).transpose();
+    Ok(Broadcast {
+        id: row.parsed("id", BroadcastId::parse)?,
+        name: row.field("name")?,
+        audience: row.json("audience")?,
+        variations: row.json("variations")?,
+        utm: row.json("utm_parameters")?,
+        metadata: metadata.map(|json| from_json(json, "metadata")).transpose()?,
+        state: state(row)?,
+        launch,
+        cursor: cursor.map_err(|_| Failure::Unreadable("cursor".into()))?,
+        enqueued_count: row.field::<i64>("enqueued_count")?.unsigned_abs(),
+        created_at: row.field("created_at")?,
+        updated_at: row.field("updated_at")?,
+    })
+}
+
+fn state(row: &QueryResult) -> Result<BroadcastState, StoreError> {
+    let status: String = row.field("status")?;
+    let started_at: Option<Timestamp> = row.field("started_at")?;
+    let completed_at: Option<Timestamp> = row.field("completed_at")?;
+    match (status.as_str(), started_at, completed_at) {
+        ("draft", ..) => Ok(BroadcastState::Draft),
+        ("processing", Some(started_at), _) => Ok(BroadcastState::Processing { started_at }),
+        ("processed", Some(started_at), Some(completed_at)) => {
+            Ok(BroadcastState::Processed { started_at, completed_at })
+        }
+        _ => Err(Failure::Unreadable("status".into()).into()),
+    }
+}

@@ -1,0 +1,261 @@
+//! The queue: a delivery is waiting or claimed, and gone when it is done.
+
+use super::expressions::{constant, given, read_all, rows, rows_per_statement};
+use crate::{
+    failure::Failure,
+    session::{Fields as _, Session},
+};
+use application::ports::{DeliveryStore, Settled, StoreError};
+use async_trait::async_trait;
+use domain::{
+    Timestamp,
+    deliveries::{Delivery, DeliverySource, Outcome},
+    email_address::EmailAddress,
+    ids::{BroadcastId, IntegrationId, ListId, MessageId, NotificationId, TemplateId},
+};
+use sea_orm::{
+    QueryResult,
+    sea_query::{
+        CommonTableExpression, Expr, ExprTrait as _, LockBehavior, LockType, Order, Query, SelectStatement,
+        TableRef, UpdateStatement, Value, ValueTuple, WithClause,
+    },
+};
+use std::{cmp, collections::HashSet};
+use uuid::Uuid;
+
+const COLUMNS: [&str; 11] = [
+    "message_id",
+    "source_type",
+    "source_id",
+    "list_id",
+    "recipient",
+    "template_id",
+    "template_version",
+    "integration_id",
+    "attempts",
+    "due_at",
+    "created_at",
+];
+const WAITING: &str = "waiting";
+const CLAIMED: &str = "claimed";
+
+#[async_trait]
+impl DeliveryStore for Session {
+    async fn insert_deliveries(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+        for deliveries in deliveries.chunks(rows_per_statement(COLUMNS.len() + 2)) {
+            let mut statement = Query::insert();
+            statement.into_table("deliveries").columns(COLUMNS.into_iter().chain(["priority", "state"]));
+            for delivery in deliveries {
+                statement.values_panic(values(delivery)?.map(Expr::val));
+            }
+            self.exec(&statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim_deliveries(
+        &mut self,
+        limit: usize,
+        except: &[IntegrationId],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut due = Query::select();
+        due.column("message_id")
+            .from("deliveries")
+            .and_where(is(WAITING))
+            .and_where(Expr::col("due_at").lte(now))
+            .order_by("priority", Order::Asc)
+            .order_by("due_at", Order::Asc)
+            .order_by("message_id", Order::Asc)
+            .limit(rows(limit as u64))
+            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
+        if !except.is_empty() {
+            due.and_where(Expr::col("integration_id").is_not_in(except.iter().map(|id| id.uuid())));
+        }
+        // Named apart, the choice is made once; as a part of the condition a plan may repeat it.
+        let due = CommonTableExpression::new().table_name("due").column("message_id").query(due).to_owned();
+        let chosen = Query::select().column("message_id").from("due").take();
+        let claim = Query::update()
+            .table("deliveries")
+            .value("state", CLAIMED)
+            .value("lease_until", lease_until)
+            .value("attempts", Expr::col("attempts").add(1))
+            .and_where(Expr::col("message_id").in_subquery(chosen))
+            .returning(Query::returning().columns(COLUMNS))
+            .take()
+            .with(WithClause::new().cte(due).to_owned());
+        let mut claimed = read_all(&self.all(&claim).await?, delivery)?;
+        let place = |d: &Delivery| (d.source.priority(), d.due_at);
+        claimed.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.message.cmp(&b.message)));
+        Ok(claimed)
+    }
+
+    async fn lapsed_deliveries(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        let query = Query::select()
+            .columns(COLUMNS)
+            .from("deliveries")
+            .and_where(is(CLAIMED))
+            .and_where(Expr::col("lease_until").lte(now))
+            .order_by("lease_until", Order::Asc)
+            .order_by("message_id", Order::Asc)
+            .limit(rows(limit as u64))
+            .take();
+        read_all(&self.all(&query).await?, delivery)
+    }
+
+    async fn settle_deliveries(&mut self, settled: &[Settled]) -> Result<Vec<MessageId>, StoreError> {
+        // A delivery is settled once: the first word about it counts.
+        let mut seen = HashSet::new();
+        let settled: Vec<&Settled> = settled.iter().filter(|s| seen.insert(s.message.as_str())).collect();
+        let mut ended: HashSet<String> = HashSet::new();
+        let mut retries = Vec::new();
+        let mut finished = Vec::new();
+        for Settled { message, outcome } in &settled {
+            match outcome {
+                Outcome::Retry { at, .. } => retries.push((message.as_str(), *at)),
+                _ => finished.push(message.as_str()),
+            }
+        }
+        for retries in retries.chunks(rows_per_statement(2)) {
+            let rows = self.all(&retry(retries)).await?;
+            ended.extend(read_all(&rows, |row| row.field("message_id"))?);
+        }
+        if !finished.is_empty() {
+            let removal = Query::delete()
+                .from_table("deliveries")
+                .and_where(Expr::col("message_id").in_subquery(given(self.backend(), finished)))
+                .and_where(Expr::col("state").eq(CLAIMED))
+                .returning_col("message_id")
+                .take();
+            let rows = self.all(&removal).await?;
+            ended.extend(read_all(&rows, |row| row.field("message_id"))?);
+        }
+        let messages = settled.into_iter().map(|s| &s.message);
+        Ok(messages.filter(|message| ended.contains(message.as_str())).cloned().collect())
+    }
+
+    async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let statement = Query::update()
+            .table("deliveries")
+            .value("state", WAITING)
+            .value("lease_until", Value::ChronoDateTimeUtc(None))
+            .value("attempts", Expr::col("attempts").sub(1))
+            .and_where(
+                Expr::col("message_id")
+                    .in_subquery(given(self.backend(), messages.iter().map(MessageId::as_str))),
+            )
+            .and_where(Expr::col("state").eq(CLAIMED))
+            .take();
+        self.exec(&statement).await.map(drop)
+    }
+
+    async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let lapse = Query::select()
+            .column("lease_until")
+            .from("deliveries")
+            .and_where(is(CLAIMED))
+            .order_by("lease_until", Order::Asc)
+            .limit(1)
+            .take();
+        let lapse: Option<Option<Timestamp>> =
+            self.one(&lapse).await?.map(|row| row.field("lease_until")).transpose()?;
+        let mut next = lapse.flatten();
+        // The earliest of each priority, so that the index of claims answers without a scan.
+        let mut priority: Option<i16> = None;
+        while let Some(row) = self.one(&earliest_beyond(priority)).await? {
+            let due: Timestamp = row.field("due_at")?;
+            priority = Some(row.field("priority")?);
+            next = Some(next.map_or(due, |next| cmp::min(next, due)));
+        }
+        Ok(next)
+    }
+}
+
+/// A condition that finds the index of the deliveries in this state.
+fn is(state: &'static str) -> Expr {
+    Expr::col("state").eq(constant(state))
+}
+
+/// The earliest waiting delivery of the first priority behind one.
+fn earliest_beyond(priority: Option<i16>) -> SelectStatement {
+    Query::select()
+        .columns(["priority", "due_at"])
+        .from("deliveries")
+        .and_where(is(WAITING))
+        .and_where_option(priority.map(|priority| Expr::col("priority").gt(priority)))
+        .order_by("priority", Order::Asc)
+        .order_by("due_at", Order::Asc)
+        .limit(1)
+        .take()
+}
+
+/// Lets claimed deliveries wait again, each until its moment.
+fn retry(retries: &[(&str, Timestamp)]) -> UpdateStatement {
+    // Both engines call the columns of such a list column1, column2 …
+    let list = retries.iter().map(|(message, at)| ValueTuple::from((*message, *at))).collect();
+    Query::update()
+        .table("deliveries")
+        .from(TableRef::ValuesList(list, "retry".into()))
+        .value("state", WAITING)
+        .value("lease_until", Value::ChronoDateTimeUtc(None))
+        .value("due_at", Expr::col(("retry", "column2")))
+        .and_where(Expr::col(("deliveries", "message_id")).equals(("retry", "column1")))
+        .and_where(Expr::col(("deliveries", "state")).eq(CLAIMED))
+        .returning(Query::returning().column("message_id"))
+        .take()
+}
+
+/// The values of [`COLUMNS`], the priority and the state of a delivery that waits.
+fn values(delivery: &Delivery) -> Result<[Value; 13], StoreError> {
+    let (kind, source, list) = match &delivery.source {
+        DeliverySource::Transactional { notification } => ("transactional", notification.as_str(), None),
+        DeliverySource::Broadcast { broadcast, list } => ("broadcast", broadcast.as_str(), Some(list)),
+    };
+    let attempts = i32::try_from(delivery.attempts).map_err(|_| Failure::Unwritable("attempts"))?;
+    Ok([
+        delivery.message.as_str().into(),
+        kind.into(),
+        source.into(),
+        list.map(|list| list.as_str().to_owned()).into(),
+        delivery.recipient.as_str().into(),
+        delivery.template.as_str().into(),
+        delivery.template_version.into(),
+        delivery.integration.uuid().into(),
+        attempts.into(),
+        delivery.due_at.into(),
+        delivery.created_at.into(),
+        delivery.source.priority().into(),
+        WAITING.into(),
+    ])
+}
+
+fn delivery(row: &QueryResult) -> Result<Delivery, StoreError> {
+    Ok(Delivery {
+        message: row.parsed("message_id", MessageId::parse)?,
+        source: source(row)?,
+        recipient: row.parsed("recipient", EmailAddress::parse)?,
+        template: row.parsed("template_id", TemplateId::parse)?,
+        template_version: row.field("template_version")?,
+        integration: IntegrationId::from_uuid(row.field::<Uuid>("integration_id")?),
+        attempts: row.field::<i32>("attempts")?.unsigned_abs(),
+        due_at: row.field("due_at")?,
+        created_at: row.field("created_at")?,
+    })
+}
+
+fn source(row: &QueryResult) -> Result<DeliverySource, StoreError> {
+    let kind: String = row.field("source_type")?;
+    if kind == "transactional" {
+        return Ok(DeliverySource::Transactional {
+            notification: row.parsed("source_id", NotificationId::parse)?,
+        });
+    }
+    Ok(DeliverySource::Broadcast {
+        broadcast: row.parsed("source_id", BroadcastId::parse)?,
+        list: row.parsed("list_id", ListId::parse)?,
+    })
+}

@@ -1,0 +1,55 @@
+//! The tables of broadcasts and of their accounts: a line for each recipient.
+
+use super::{index, key, moment, moment_if_any, tables};
+use sea_orm::{
+    DbBackend,
+    sea_query::{ColumnDef, ConditionalStatement as _, Expr, ExprTrait as _, Index, Table},
+};
+
+pub(super) fn create(backend: DbBackend) -> Vec<String> {
+    let mut statements = broadcasts(backend);
+    statements.extend(recipients(backend));
+    statements
+}
+
+fn broadcasts(backend: DbBackend) -> Vec<String> {
+    let table = Table::create()
+        .table("broadcasts")
+        .col(key(backend, "id", 32).not_null().primary_key())
+        .col(ColumnDef::new("name").text().not_null())
+        .col(key(backend, "status", 20).not_null())
+        .col(ColumnDef::new("audience").json_binary().not_null())
+        .col(ColumnDef::new("variations").json_binary().not_null())
+        .col(ColumnDef::new("utm_parameters").json_binary().not_null())
+        .col(ColumnDef::new("metadata").json_binary())
+        .col(ColumnDef::new("template_version").big_integer())
+        .col(ColumnDef::new("integration_id").uuid())
+        .col(&mut key(backend, "cursor", 255))
+        .col(ColumnDef::new("enqueued_count").big_integer().not_null())
+        .col(moment("created_at"))
+        .col(moment("updated_at"))
+        .col(moment_if_any("started_at"))
+        .col(moment_if_any("completed_at"))
+        .take();
+    let in_planning = index("broadcasts_in_planning", "broadcasts", &["started_at"])
+        .and_where(Expr::col("status").eq("processing"))
+        .take();
+    tables(backend, &table, &[in_planning])
+}
+
+fn recipients(backend: DbBackend) -> Vec<String> {
+    let table = Table::create()
+        .table("broadcast_recipients")
+        .col(key(backend, "broadcast_id", 32).not_null())
+        .col(key(backend, "contact_email", 255).not_null())
+        .col(key(backend, "message_id", 100).not_null())
+        .col(key(backend, "state", 20).not_null())
+        .col(moment("planned_at"))
+        .primary_key(Index::create().col("broadcast_id").col("contact_email"))
+        .take();
+    let by_message =
+        index("broadcast_recipients_message_id", "broadcast_recipients", &["message_id"]).unique().take();
+    let by_state = index("broadcast_recipients_state", "broadcast_recipients", &["broadcast_id", "state"]);
+    let by_contact = index("broadcast_recipients_contact_email", "broadcast_recipients", &["contact_email"]);
+    tables(backend, &table, &[by_message, by_state, by_contact])
+}
