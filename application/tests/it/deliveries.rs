@@ -1,0 +1,135 @@
+use crate::support::{Stage, mail, notification_draft, owner, patch, reset, workspace};
+use application::{ports::SendError, transactional::SendRequest};
+use chrono::Duration;
+use domain::{
+    messages::{Message, MessageFilter, MessageState},
+    transactional::EmailOptions,
+};
+use serde_json::{Map, json};
+
+async fn send(stage: &Stage, who: &str) {
+    let request = SendRequest {
+        notification: reset(),
+        external_id: None,
+        contact: patch(json!({"email": who})),
+        data: Map::new(),
+        metadata: None,
+        options: EmailOptions::default(),
+    };
+    stage.transactional.send(&owner(), request).await.unwrap();
+}
+
+async fn only_message(stage: &Stage) -> Message {
+    let page = stage.messages.list(&owner(), &MessageFilter::default(), None, 10).await.unwrap();
+    assert_eq!(page.items.len(), 1);
+    page.items.into_iter().next().unwrap().message
+}
+
+#[tokio::test]
+async fn a_deferred_mail_waits_and_is_tried_again() {
+    let stage = Stage::with_notification().await;
+    stage.mailer.fail_next([SendError::Deferred { reply: "451 4.7.1 greylisted".into() }]);
+    send(&stage, "ana@shop.example").await;
+    assert_eq!(stage.deliver_all().await, 1);
+    let waiting = only_message(&stage).await;
+    assert_eq!(waiting.state, MessageState::Queued);
+    assert!(waiting.status_info.unwrap().contains("greylisted"));
+    assert_eq!(stage.deliver_all().await, 0, "not before its time");
+    stage.clock.advance(Duration::minutes(1));
+    assert_eq!(stage.deliver_all().await, 1);
+    let sent = only_message(&stage).await;
+    assert_eq!((sent.state, sent.status_info), (MessageState::Sent, None));
+}
+
+#[tokio::test]
+async fn a_provider_that_stays_down_fails_after_the_last_attempt() {
+    let stage = Stage::with_notification().await;
+    let down = || SendError::Provider { reason: "connection refused".into() };
+    stage.mailer.fail_next([down(), down(), down()]);
+    send(&stage, "ana@shop.example").await;
+    for _ in 0..5 {
+        stage.deliver_all().await;
+        stage.clock.advance(Duration::hours(3));
+    }
+    let failed = only_message(&stage).await;
+    assert_eq!(failed.state, MessageState::Failed);
+    assert!(failed.status_info.unwrap().contains("connection refused"));
+    assert_eq!(stage.mailer.posted().len(), 3);
+}
+
+#[tokio::test]
+async fn an_unconfirmed_mail_is_unknown_and_never_sent_again() {
+    let stage = Stage::with_notification().await;
+    stage.mailer.fail_next([SendError::Unconfirmed { reason: "connection lost".into() }]);
+    send(&stage, "ana@shop.example").await;
+    stage.deliver_all().await;
+    stage.clock.advance(Duration::days(1));
+    assert_eq!(stage.deliver_all().await, 0);
+    assert_eq!(only_message(&stage).await.state, MessageState::Unknown);
+}
+
+#[tokio::test]
+async fn what_an_ended_process_claimed_becomes_unknown() {
+    let stage = Stage::with_notification().await;
+    send(&stage, "ana@shop.example").await;
+    let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    assert_eq!(batch.items().len(), 1);
+    drop(batch);
+    assert_eq!(stage.deliver_all().await, 0, "a live claim is left alone");
+    stage.clock.advance(Duration::minutes(6));
+    assert_eq!(stage.deliver_all().await, 0);
+    assert_eq!(only_message(&stage).await.state, MessageState::Unknown);
+}
+
+#[tokio::test]
+async fn a_result_that_comes_too_late_changes_nothing() {
+    let stage = Stage::with_notification().await;
+    send(&stage, "ana@shop.example").await;
+    let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    let settled = [stage.deliveries.deliver(&batch, &batch.items()[0]).await];
+    stage.clock.advance(Duration::minutes(6));
+    stage.deliver_all().await;
+    stage.deliveries.record(&batch, &settled).await.unwrap();
+    assert_eq!(only_message(&stage).await.state, MessageState::Unknown);
+}
+
+#[tokio::test]
+async fn released_mails_are_tried_later_without_counting() {
+    let stage = Stage::with_notification().await;
+    send(&stage, "ana@shop.example").await;
+    for _ in 0..5 {
+        let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+        let untried: Vec<_> = batch.items().iter().map(|i| i.message().clone()).collect();
+        stage.deliveries.release(&batch, &untried).await.unwrap();
+    }
+    stage.deliver_all().await;
+    assert_eq!(only_message(&stage).await.state, MessageState::Sent);
+}
+
+#[tokio::test]
+async fn a_template_that_breaks_fails_its_mail_only() {
+    let stage = Stage::new().await;
+    stage.templates.create(&owner(), mail("Hi", "{{ broken")).await.unwrap();
+    stage.transactional.create(&owner(), notification_draft()).await.unwrap();
+    send(&stage, "ana@shop.example").await;
+    stage.deliver_all().await;
+    assert_eq!(only_message(&stage).await.state, MessageState::Failed);
+    assert!(stage.mailer.posted().is_empty());
+}
+
+#[tokio::test]
+async fn the_rate_limit_of_a_provider_holds() {
+    let stage = Stage::with_rate(60).await;
+    stage.templates.create(&owner(), mail("Hi", "x")).await.unwrap();
+    stage.transactional.create(&owner(), notification_draft()).await.unwrap();
+    for n in 0..5 {
+        send(&stage, &format!("c{n}@shop.example")).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(stage.deliver_all().await, 1, "one a second");
+        let waiting = stage.deliveries.claim(&workspace()).await.unwrap();
+        assert!(waiting.items().is_empty());
+        assert!(waiting.next().is_some(), "says when the next token is there");
+        stage.clock.advance(Duration::seconds(1));
+    }
+}

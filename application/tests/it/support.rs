@@ -1,0 +1,296 @@
+//! A workspace with a provider, a list and a template, over memory.
+
+use application::{
+    access::{Caller, Identity},
+    broadcasts::Broadcasts,
+    contacts::Contacts,
+    deliveries::{Deliveries, DeliveryConfig, DeliveryPorts},
+    lists::{ListDraft, Lists},
+    messages::Messages,
+    ports::{ConnectionBroker as _, Purpose, Vault as _, WorkspaceDatabases as _},
+    subscriptions::Subscriptions,
+    templates::Templates,
+    transactional::Transactional,
+    work::Work,
+};
+use chrono::Duration;
+use domain::{
+    Timestamp,
+    contacts::ContactPatch,
+    deliveries::RetryPolicy,
+    email_address::EmailAddress,
+    ids::{IntegrationId, ListId, NotificationId, SenderId, TemplateId, UserId, WorkspaceId},
+    integrations::{EmailProvider, Integration, ProviderSettings, Sender, SmtpSecurity, SmtpSettings},
+    languages::Language,
+    mail_name::MailName,
+    permissions::{Access, Permissions, Resource, Role},
+    secret::{Sealed, Secret},
+    templates::{EmailBody, EmailContent, TemplateContent, TemplateDraft},
+    timezones::Timezone,
+    transactional::{EmailChannel, NotificationDraft},
+    users::UserKind,
+    utm::UtmParameters,
+    workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
+};
+use memory::{
+    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainVault, RecordingSignal,
+    SequentialIds,
+};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, sync::Arc};
+
+pub struct Stage {
+    pub broker: MemoryBroker,
+    pub clock: FixedClock,
+    pub mailer: MemoryMailer,
+    pub renderer: PlainRenderer,
+    pub vault: PlainVault,
+    pub signal: RecordingSignal,
+    pub work: Arc<Work>,
+    pub contacts: Contacts,
+    pub lists: Lists,
+    pub templates: Templates,
+    pub transactional: Transactional,
+    pub broadcasts: Broadcasts,
+    pub deliveries: Deliveries,
+    pub messages: Messages,
+    pub subscriptions: Subscriptions,
+}
+
+pub fn workspace() -> WorkspaceId {
+    WorkspaceId::parse("acme").unwrap()
+}
+
+pub fn integration() -> IntegrationId {
+    IntegrationId::from_uuid(SequentialIds::nth(900))
+}
+
+pub fn news() -> ListId {
+    ListId::parse("news").unwrap()
+}
+
+pub fn welcome() -> TemplateId {
+    TemplateId::parse("welcome").unwrap()
+}
+
+pub fn reset() -> NotificationId {
+    NotificationId::parse("reset").unwrap()
+}
+
+pub fn email(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+pub fn patch(value: Value) -> ContactPatch {
+    ContactPatch::from_json(&value).unwrap()
+}
+
+fn caller_with(role: Role, permissions: Permissions) -> Caller {
+    let user = UserId::from_uuid(SequentialIds::nth(1));
+    let identity = Identity { user, kind: UserKind::Person, session: None, is_root: false };
+    Caller { identity, workspace: workspace(), role, permissions }
+}
+
+pub fn owner() -> Caller {
+    caller_with(Role::Owner, Permissions::default())
+}
+
+/// A member with every permission but one.
+pub fn all_but(resource: Resource, wanted: Access) -> Caller {
+    let everything = Permissions::all();
+    let mut access: BTreeMap<_, _> = everything.iter().collect();
+    let kept = access[&resource];
+    access.insert(resource, Access { read: kept.read && !wanted.read, write: kept.write && !wanted.write });
+    caller_with(Role::Member, Permissions::new(access))
+}
+
+pub const READ: Access = Access { read: true, write: false };
+pub const WRITE: Access = Access { read: false, write: true };
+
+pub fn mail(subject: &str, body: &str) -> TemplateDraft {
+    TemplateDraft {
+        id: welcome(),
+        name: "Welcome".into(),
+        content: TemplateContent::Email(EmailContent {
+            body: EmailBody::Code { mjml_source: format!("<mjml><mj-body>{body}</mj-body></mjml>") },
+            sender_id: None,
+            reply_to: Some(email("replies@acme.example")),
+            subject: subject.into(),
+            subject_preview: None,
+            compiled_preview: None,
+            text: None,
+        }),
+        category: "transactional".into(),
+        macro_id: None,
+        test_data: Map::new(),
+        settings: Map::new(),
+        translations: BTreeMap::new(),
+    }
+}
+
+pub fn list_draft(id: &ListId) -> ListDraft {
+    ListDraft {
+        id: id.clone(),
+        name: "News".into(),
+        is_double_optin: false,
+        is_public: true,
+        description: String::new(),
+        double_optin_template: None,
+    }
+}
+
+pub fn notification_draft() -> NotificationDraft {
+    NotificationDraft {
+        id: reset(),
+        name: "Reset".into(),
+        description: String::new(),
+        email: EmailChannel { template_id: welcome(), settings: None },
+        utm: UtmParameters::default(),
+        metadata: Map::new(),
+    }
+}
+
+impl Stage {
+    /// An active workspace with an SMTP provider for everything, and nothing else.
+    pub async fn new() -> Self {
+        Self::with_rate(60_000).await
+    }
+
+    pub async fn with_rate(rate_limit_per_minute: u32) -> Self {
+        let now: Timestamp = "2026-06-01T08:00:00Z".parse().unwrap();
+        let broker = MemoryBroker::new();
+        let clock = FixedClock::at(now);
+        let vault = PlainVault::with_key("installation");
+        let (mailer, renderer, signal) = (MemoryMailer::new(), PlainRenderer::new(), RecordingSignal::new());
+        store_workspace(&broker, &vault, rate_limit_per_minute, now).await;
+        let shared: Arc<dyn application::ports::ConnectionBroker> = Arc::new(broker.clone());
+        let time: Arc<dyn application::ports::Clock> = Arc::new(clock.clone());
+        let ids: Arc<dyn application::ports::IdGenerator> = Arc::new(SequentialIds::new());
+        let sealing: Arc<dyn application::ports::Vault> = Arc::new(vault.clone());
+        let work = Arc::new(Work::new(shared.clone(), time.clone(), Arc::new(signal.clone())));
+        let ports = DeliveryPorts {
+            broker: shared.clone(),
+            clock: time.clone(),
+            random: Arc::new(FixedRandom::default()),
+            vault: sealing.clone(),
+            mailer: Arc::new(mailer.clone()),
+            renderer: Arc::new(renderer.clone()),
+        };
+        let config = DeliveryConfig {
+            endpoint: "https://mail.acme.example".into(),
+            lease: Duration::minutes(5),
+            batch: 50,
+            retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
+        };
+        Self {
+            contacts: Contacts::new(shared.clone(), time.clone()),
+            lists: Lists::new(shared.clone(), time.clone()),
+            templates: Templates::new(shared.clone(), time.clone(), Arc::new(renderer.clone())),
+            transactional: Transactional::new(
+                shared.clone(),
+                time.clone(),
+                ids.clone(),
+                sealing.clone(),
+                work.clone(),
+            ),
+            broadcasts: Broadcasts::new(shared.clone(), time.clone(), ids, work.clone()),
+            deliveries: Deliveries::new(ports, config),
+            messages: Messages::new(shared.clone(), sealing.clone()),
+            subscriptions: Subscriptions::new(shared, time, sealing),
+            broker,
+            clock,
+            mailer,
+            renderer,
+            vault,
+            signal,
+            work,
+        }
+    }
+
+    /// The same with the template `welcome` and the notification `reset`.
+    pub async fn with_notification() -> Self {
+        let stage = Self::new().await;
+        let draft = mail("Hello {{ contact.first_name }}", "<mj-text>{{ code }}</mj-text>");
+        stage.templates.create(&owner(), draft).await.unwrap();
+        stage.transactional.create(&owner(), notification_draft()).await.unwrap();
+        stage
+    }
+
+    /// The same with the template `welcome` and the list `news` with `members` active members.
+    pub async fn with_list(members: usize) -> Self {
+        let stage = Self::new().await;
+        stage
+            .templates
+            .create(&owner(), mail("News", "{{ contact.email }} {{ unsubscribe_url }}"))
+            .await
+            .unwrap();
+        stage.lists.create(&owner(), list_draft(&news())).await.unwrap();
+        let rows: Vec<_> = (0..members).map(|n| json!({"email": format!("c{n:05}@shop.example")})).collect();
+        stage.contacts.import(&owner(), &rows, &[news()]).await.unwrap();
+        stage
+    }
+
+    /// Takes turns until nothing is due; answers how many mails were tried.
+    pub async fn deliver_all(&self) -> usize {
+        let mut tried = 0;
+        loop {
+            let batch = self.deliveries.claim(&workspace()).await.unwrap();
+            if batch.items().is_empty() {
+                return tried;
+            }
+            let mut settled = Vec::new();
+            for item in batch.items() {
+                settled.push(self.deliveries.deliver(&batch, item).await);
+            }
+            tried += settled.len();
+            self.deliveries.record(&batch, &settled).await.unwrap();
+        }
+    }
+}
+
+async fn store_workspace(broker: &MemoryBroker, vault: &PlainVault, rate: u32, now: Timestamp) {
+    let en = Language::parse("en").unwrap();
+    let fr = Language::parse("fr").unwrap();
+    let mut settings = WorkspaceSettings::new(Timezone::UTC, en.clone(), vec![en, fr]);
+    settings.transactional_email_provider_id = Some(integration());
+    settings.marketing_email_provider_id = Some(integration());
+    let acme = Workspace {
+        id: workspace(),
+        name: "Acme".into(),
+        settings,
+        secret_key: vault.seal(&Secret::new("workspace key")),
+        state: WorkspaceState::Active,
+        created_at: now,
+        updated_at: now,
+    };
+    let provider: EmailProvider<Sealed> = EmailProvider {
+        settings: ProviderSettings::Smtp(SmtpSettings {
+            host: "mx.acme.example".into(),
+            port: 587,
+            security: SmtpSecurity::StartTls,
+            ehlo_hostname: None,
+            username: Some("acme".into()),
+            password: Some(vault.seal(&Secret::new("hunter2"))),
+        }),
+        senders: vec![Sender {
+            id: SenderId::from_uuid(SequentialIds::nth(901)),
+            email: email("hello@acme.example"),
+            name: MailName::parse("Acme").unwrap(),
+            is_default: true,
+        }],
+        rate_limit_per_minute: rate,
+    };
+    let relay = Integration {
+        id: integration(),
+        workspace: workspace(),
+        name: "Relay".into(),
+        provider,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut system = broker.write_system(Purpose::interactive("stage")).await.unwrap();
+    system.insert_workspace(&acme).await.unwrap();
+    system.insert_integration(&relay).await.unwrap();
+    system.commit().await.unwrap();
+    broker.create(&workspace()).await.unwrap();
+}
