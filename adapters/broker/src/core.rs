@@ -81,7 +81,8 @@ pub(crate) struct Core {
     generation: u32,
     shutting_down: bool,
     drained: bool,
-    /// More connections than allowed, because a limit has just been lowered.
+    /// A limit may have been lowered below what there is.
+    #[cfg(test)]
     shrinking: bool,
 }
 
@@ -117,6 +118,7 @@ impl Core {
             generation: 0,
             shutting_down: false,
             drained: false,
+            #[cfg(test)]
             shrinking: false,
         }
     }

@@ -14,7 +14,9 @@ mod limits;
 mod shell;
 mod stats;
 
-pub use connector::{CleanStep, CloseProof, Connector, OpenError, OpenFailure, Target, Unusable, ZombieProbe};
+pub use connector::{
+    CleanStep, CloseProof, Connector, OpenError, OpenFailure, Target, Unusable, ZombieProbe,
+};
 pub use error::{BrokerError, LimitReason};
 pub use key::{Access, Class, WorkspaceKey};
 pub use limits::{InvalidLimits, LimitProblem, Limits};

@@ -283,7 +283,12 @@ mod tests {
             l.max_waiters_per_workspace = 1;
         };
         for (name, set, low, high) in counts {
-            let with = |value| problems(|l| { wide(l); set(l, value); });
+            let with = |value| {
+                problems(|l| {
+                    wide(l);
+                    set(l, value);
+                })
+            };
             assert_eq!(with(low), [""; 0], "{name} {low}");
             assert_eq!(with(high), [""; 0], "{name} {high}");
             assert!(with(low - 1).contains(&name), "{name} {}", low - 1);
@@ -331,7 +336,8 @@ mod tests {
 
     #[test]
     fn the_system_reserve_is_a_tenth_but_five_to_twenty() {
-        let reserve = |max_connections| Limits { max_connections, ..Limits::default() }.effective_system_reserve();
+        let reserve =
+            |max_connections| Limits { max_connections, ..Limits::default() }.effective_system_reserve();
         assert_eq!([reserve(20), reserve(100), reserve(1000)], [5, 10, 20]);
     }
 }

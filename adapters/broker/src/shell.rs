@@ -119,7 +119,11 @@ impl<C: Connector> Broker<C> {
     ///
     /// A [`BrokerError`], at the latest when the wait allowed is over, and at once if it is clear
     /// that no connection will come in time.
-    pub async fn lease(&self, workspace: &WorkspaceKey, options: LeaseOptions) -> Result<Lease<C>, BrokerError> {
+    pub async fn lease(
+        &self,
+        workspace: &WorkspaceKey,
+        options: LeaseOptions,
+    ) -> Result<Lease<C>, BrokerError> {
         self.shared.lease(Lane::Workspace(workspace), options).await
     }
 
@@ -377,7 +381,11 @@ impl<C: Connector> Shared<C> {
     }
 
     /// For the broker itself: not a caller that could nest leases.
-    async fn own_lease(self: &Arc<Self>, lane: Lane<'_>, options: LeaseOptions) -> Result<Lease<C>, BrokerError> {
+    async fn own_lease(
+        self: &Arc<Self>,
+        lane: Lane<'_>,
+        options: LeaseOptions,
+    ) -> Result<Lease<C>, BrokerError> {
         let asked = self.ask(self.lock(), lane, options, true, None);
         asked.answer().await
     }

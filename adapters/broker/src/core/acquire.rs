@@ -57,7 +57,12 @@ impl Core {
         Some(Answer::Granted(conn))
     }
 
-    fn reason_to_refuse(&mut self, known: Option<SpaceId>, request: &Request<'_>, now: Moment) -> Option<BrokerError> {
+    fn reason_to_refuse(
+        &mut self,
+        known: Option<SpaceId>,
+        request: &Request<'_>,
+        now: Moment,
+    ) -> Option<BrokerError> {
         if self.shutting_down && !request.own {
             return Some(BrokerError::ShuttingDown);
         }
@@ -121,7 +126,13 @@ impl Core {
     }
 
     /// Tells a waiter that has already left its queue.
-    pub(super) fn refuse(&mut self, waiter: WaiterId, error: BrokerError, now: Moment, effects: &mut Vec<Effect>) {
+    pub(super) fn refuse(
+        &mut self,
+        waiter: WaiterId,
+        error: BrokerError,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
         self.note_refusal(&error, now, effects);
         effects.push(Effect::Refuse { waiter, error });
     }

@@ -15,7 +15,10 @@ impl Core {
         let single_writer = self.limits.single_writer;
         self.limits = Limits { single_writer, ..limits };
         self.resize(slots);
-        self.shrinking = true;
+        #[cfg(test)]
+        {
+            self.shrinking = true;
+        }
         for roll in [Roll::Idle, Roll::IdleSystem] {
             for id in self.on_roll(roll) {
                 let space = &self.spaces[self.conns[id].space];
@@ -52,9 +55,7 @@ impl Core {
         let id = self.space_for(key);
         self.touch(id);
         self.spaces[id].retired = true;
-        self.refuse_waiters(id, now, effects, |_, _| {
-            Some(BrokerError::Retired { workspace: key.clone() })
-        });
+        self.refuse_waiters(id, now, effects, |_, _| Some(BrokerError::Retired { workspace: key.clone() }));
         while let Some(conn) = self.spaces[id].idle.head() {
             self.close(conn, CloseReason::Retired, None, now, effects);
         }

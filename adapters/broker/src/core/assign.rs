@@ -98,6 +98,8 @@ impl Core {
     pub(super) fn start_open(&mut self, id: SpaceId, origin: Origin, now: Moment, effects: &mut Vec<Effect>) {
         let conn = self.add_conn(id, origin, now);
         let target = self.spaces[id].target.clone();
+        #[cfg(test)]
+        self.check_open(id);
         effects.push(Effect::Open { conn, target });
     }
 
@@ -195,7 +197,8 @@ impl Core {
     /// Which rule of a release would take this connection for another workspace.
     pub(super) fn takeover(&self, conn: ConnId, now: Moment) -> Option<CloseReason> {
         let record = &self.conns[conn];
-        if record.space == self.system || !self.gate_is_open(now) || self.used > self.limits.workspace_slots() {
+        if record.space == self.system || !self.gate_is_open(now) || self.used > self.limits.workspace_slots()
+        {
             return None;
         }
         let owner = &self.spaces[record.space];

@@ -40,9 +40,16 @@ pub(crate) enum Event<'a> {
     Release(ConnId, Release),
     Opened(ConnId),
     /// `proven`: the slot is known to be free.
-    OpenFailed { conn: ConnId, failure: OpenFailure, proven: bool },
+    OpenFailed {
+        conn: ConnId,
+        failure: OpenFailure,
+        proven: bool,
+    },
     /// Cleaned or checked.
-    Cleaned { conn: ConnId, usable: bool },
+    Cleaned {
+        conn: ConnId,
+        usable: bool,
+    },
     /// Closed for certain, zombies included.
     Closed(ConnId),
     CloseTimedOut(ConnId),
@@ -72,16 +79,36 @@ pub(crate) enum Answer {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
-    Grant { waiter: WaiterId, conn: ConnId },
-    Refuse { waiter: WaiterId, error: BrokerError },
-    Open { conn: ConnId, target: Target },
-    Clean { conn: ConnId, discard: bool },
-    Check { conn: ConnId },
-    Close { conn: ConnId },
+    Grant {
+        waiter: WaiterId,
+        conn: ConnId,
+    },
+    Refuse {
+        waiter: WaiterId,
+        error: BrokerError,
+    },
+    Open {
+        conn: ConnId,
+        target: Target,
+    },
+    Clean {
+        conn: ConnId,
+        discard: bool,
+    },
+    Check {
+        conn: ConnId,
+    },
+    Close {
+        conn: ConnId,
+    },
     /// The connection is a zombie: its end has to be proven.
-    Prove { conn: ConnId },
+    Prove {
+        conn: ConnId,
+    },
     /// End what runs on a leased connection.
-    Interrupt { conn: ConnId },
+    Interrupt {
+        conn: ConnId,
+    },
     /// Nothing of a retired workspace is left.
     Gone(WorkspaceKey),
     /// Shutting down, and nothing is left.

@@ -5,9 +5,7 @@ use super::{
     gauge::{Ewma, Histogram, Rate},
     record::CloseReason,
 };
-use crate::{
-    BrokerError, CloseCounts, LeaseCounts, LimitReason, OpenCounts, RefusalCounts, StealCounts,
-};
+use crate::{BrokerError, CloseCounts, LeaseCounts, LimitReason, OpenCounts, RefusalCounts, StealCounts};
 use std::time::Duration;
 
 /// At most one log line per reason in this time.

@@ -13,7 +13,8 @@ const FIRST_GUESS: Duration = Duration::from_millis(5);
 
 impl Core {
     pub(super) fn open_and_close(&self) -> Duration {
-        self.meters.open_time.get().unwrap_or(FIRST_GUESS) + self.meters.close_time.get().unwrap_or(FIRST_GUESS)
+        self.meters.open_time.get().unwrap_or(FIRST_GUESS)
+            + self.meters.close_time.get().unwrap_or(FIRST_GUESS)
     }
 
     /// g: it pays to wait for as long as an open would take before paying for one.

@@ -32,7 +32,13 @@ impl Core {
         self.waiters.get(id).is_some()
     }
 
-    pub(super) fn enqueue(&mut self, space: SpaceId, tenant: Tenant, deadline: Moment, now: Moment) -> WaiterId {
+    pub(super) fn enqueue(
+        &mut self,
+        space: SpaceId,
+        tenant: Tenant,
+        deadline: Moment,
+        now: Moment,
+    ) -> WaiterId {
         self.age(space, now);
         let rank = tenant.class as usize;
         let turn = self.turn();
@@ -61,11 +67,7 @@ impl Core {
 
     pub(super) fn dequeue(&mut self, id: WaiterId) -> Option<Waiter> {
         let &Waiter { space, tenant, rank, deadline, .. } = self.waiters.get(id)?;
-        self.spaces[space].queues[tenant.kind as usize][rank].remove(
-            &mut self.waiters,
-            id,
-            Waiter::via_link,
-        );
+        self.spaces[space].queues[tenant.kind as usize][rank].remove(&mut self.waiters, id, Waiter::via_link);
         if tenant.class == Class::Interactive && space != self.system {
             self.interactive_waiters -= 1;
         }

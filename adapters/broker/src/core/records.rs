@@ -83,7 +83,7 @@ impl Core {
         }
     }
 
-    fn roll(&self, conn: &Conn) -> Roll {
+    pub(super) fn roll(&self, conn: &Conn) -> Roll {
         match (conn.state, conn.watch) {
             (State::Opening, _) => Roll::Opening,
             (State::Idle, _) if conn.space == self.system => Roll::IdleSystem,
@@ -260,19 +260,10 @@ impl Core {
         if conn.space != self.system {
             self.used -= 1;
         }
-        if self.shrinking && self.used <= self.limits.workspace_slots() {
-            self.shrinking = self.over_a_cap();
-        }
         self.touch(conn.space);
         let space = &self.spaces[conn.space];
         if space.retired && space.records() == 0 {
             effects.extend(space.key().map(Effect::Gone));
         }
-    }
-
-    /// Only while a limit that was lowered is not yet kept.
-    fn over_a_cap(&self) -> bool {
-        let (cap, reserve) = (self.limits.max_connections_per_workspace, self.limits.effective_system_reserve());
-        self.spaces.iter().any(|(_, s)| s.against_cap() > if s.is_system() { reserve } else { cap })
     }
 }

@@ -23,12 +23,14 @@ impl Core {
         let in_use = count(State::Leased) + count(State::Cleaning);
         let share = self.limits.effective_share();
         let slots = self.limits.workspace_slots();
-        let granted = meters.leases.hit + meters.leases.handed_over + meters.leases.opened + meters.leases.stolen;
+        let granted =
+            meters.leases.hit + meters.leases.handed_over + meters.leases.opened + meters.leases.stolen;
         let longest_wait = self.waiters.iter().map(|(_, waiter)| now.since(waiter.arrived_at)).max();
         let breaker = self.server.breaker(now);
         let mut workspaces: Vec<_> =
             self.spaces.iter().filter_map(|(_, space)| self.workspace_stats(space, now)).collect();
-        workspaces.sort_by_key(|space| std::cmp::Reverse((sort_key(space, page.sort), space.workspace.clone())));
+        workspaces
+            .sort_by_key(|space| std::cmp::Reverse((sort_key(space, page.sort), space.workspace.clone())));
         let truncated = workspaces.len() > page.limit;
         workspaces.truncate(page.limit);
         BrokerStats {

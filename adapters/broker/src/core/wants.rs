@@ -180,7 +180,8 @@ impl Core {
         };
         let background_only = need.is_some_and(|need| need.background_only);
         let listed = kind.is_some() && !self.may_not_open(space, now);
-        let ban_at = (need.is_some() || space.records() == 0).then_some(space.ban.until).filter(|at| *at > now);
+        let ban_at =
+            (need.is_some() || space.records() == 0).then_some(space.ban.until).filter(|at| *at > now);
         let stays = space.want.map(|want| want.kind) == kind && space.background_only == background_only;
         if !stays || listed != space.listed {
             self.unlist(id);
@@ -192,7 +193,7 @@ impl Core {
                 self.list_again(id, now);
             }
         }
-        if need.is_none() {
+        if self.spaces[id].waiters() == 0 {
             self.spaces[id].former_place = None;
         }
         self.set_timer(id, Timer::Growth(id), growth_at);

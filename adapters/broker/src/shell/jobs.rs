@@ -67,9 +67,7 @@ impl<C: Connector> Job<C> {
                 Some(connection) => Self::Close(conn, connection, times),
                 None => Self::Lost(conn),
             },
-            Effect::Interrupt { conn } => {
-                Self::Interrupt(state.handles.get(conn.index())?.clone()?)
-            }
+            Effect::Interrupt { conn } => Self::Interrupt(state.handles.get(conn.index())?.clone()?),
             Effect::Prove { conn } => {
                 state.zombies.add(conn);
                 Self::ProveZombies
@@ -175,7 +173,12 @@ async fn clean<C: Connector>(
     shared.apply_with(Event::Cleaned { conn, usable }, |state| put(&mut state.parked, conn, connection));
 }
 
-async fn check<C: Connector>(shared: Arc<Shared<C>>, conn: ConnId, mut connection: C::Connection, times: Times) {
+async fn check<C: Connector>(
+    shared: Arc<Shared<C>>,
+    conn: ConnId,
+    mut connection: C::Connection,
+    times: Times,
+) {
     let usable = within(times.check, shared.connector.check(&mut connection)).await;
     shared.apply_with(Event::Cleaned { conn, usable }, |state| put(&mut state.parked, conn, connection));
 }
@@ -184,7 +187,12 @@ async fn within(time: Duration, step: impl Future<Output = Result<(), Unusable>>
     matches!(timeout(time, step).await, Ok(Ok(())))
 }
 
-async fn close<C: Connector>(shared: Arc<Shared<C>>, conn: ConnId, connection: C::Connection, time: Duration) {
+async fn close<C: Connector>(
+    shared: Arc<Shared<C>>,
+    conn: ConnId,
+    connection: C::Connection,
+    time: Duration,
+) {
     let closing = shared.connector.close(connection);
     tokio::pin!(closing);
     let proof = if let Ok(proof) = timeout(time, &mut closing).await {

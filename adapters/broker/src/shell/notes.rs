@@ -28,7 +28,10 @@ impl Note {
                 "a lease is held for too long and has been interrupted",
             ),
             Self::FirstRefusal { error } => {
-                tracing::warn!(?error, "a request for a connection was refused; more within a minute are not logged");
+                tracing::warn!(
+                    ?error,
+                    "a request for a connection was refused; more within a minute are not logged"
+                );
             }
             Self::ServerRefused { effective_slots } => {
                 tracing::error!(effective_slots, "the server refused a connection within the budget");

@@ -1,0 +1,7 @@
+//! Drives the core on a virtual clock, with a world that performs its effects.
+
+mod exhaustive;
+mod fairness;
+mod random;
+mod rules;
+mod world;
