@@ -61,7 +61,7 @@ pub struct DeliveryPorts {
 pub struct DeliveryConfig {
     /// Public base URL of the installation, without a slash at its end.
     pub endpoint: String,
-    /// How long a claim is good. Longer than handing over a whole batch can take.
+    /// How long a claim is good unless it is held.
     pub lease: Duration,
     /// Deliveries claimed at once.
     pub batch: usize,
@@ -171,6 +171,26 @@ impl Deliveries {
         let ended: Vec<_> =
             settled.iter().filter_map(|s| Some((*by_message.get(&s.message)?, &s.outcome))).collect();
         record(store.as_mut(), &ended, now).await?;
+        store.commit().await
+    }
+
+    /// How often [`Deliveries::hold`] is to be called while a batch is handed over.
+    #[must_use]
+    pub fn hold_every(&self) -> std::time::Duration {
+        (self.config.lease / 3).to_std().unwrap_or_default()
+    }
+
+    /// Extends the claims of a batch that is still being handed over, so that a claim need not last
+    /// as long as the slowest batch: what a process claimed is known to be lost soon after its end.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn hold(&self, batch: &Batch) -> Result<(), StoreError> {
+        let messages: Vec<_> = batch.items.iter().map(|i| i.delivery.message.clone()).collect();
+        let until = self.ports.clock.now() + self.config.lease;
+        let purpose = Purpose::delivery("deliveries.hold");
+        let mut store = self.ports.broker.write(&batch.workspace.id, purpose).await?;
+        store.hold_deliveries(&messages, until).await?;
         store.commit().await
     }
 

@@ -79,6 +79,21 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn hold_deliveries(
+        &mut self,
+        messages: &[MessageId],
+        lease_until: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(|state| {
+            for message in messages {
+                if let Some(queued) = state.claimed(message) {
+                    queued.claimed_until = Some(lease_until);
+                }
+            }
+            Ok(())
+        })
+    }
+
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
         self.change(|state| {
             for message in messages {

@@ -12,7 +12,7 @@ use application::{
     broadcasts::Broadcasts,
     deliveries::{Batch, Deliveries},
     failure::{Failure as _, FailureKind},
-    ports::{StoreError, WorkItem, WorkKind},
+    ports::{Settled, StoreError, WorkItem, WorkKind},
     work::Work,
 };
 use domain::{Timestamp, ids::WorkspaceId};
@@ -91,6 +91,15 @@ struct Duties {
     work: Arc<Work>,
     mails_at_once: usize,
 }
+
+/// Pauses between attempts to record results.
+const RECORD_PAUSES: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+];
 
 /// What a turn found.
 enum Look {
@@ -222,7 +231,10 @@ impl Duties {
         if batch.items().is_empty() {
             return Ok(Look::Done(batch.next()));
         }
-        let settled = self.hand_over(&batch, stop).await;
+        let settled = tokio::select! {
+            settled = self.hand_over(&batch, stop) => settled,
+            never = self.hold(&batch) => match never {},
+        };
         let untried: Vec<_> = {
             let tried: std::collections::HashSet<_> = settled.iter().map(|s| &s.message).collect();
             batch
@@ -233,14 +245,38 @@ impl Duties {
                 .cloned()
                 .collect()
         };
-        self.deliveries.record(&batch, &settled).await?;
+        self.record(&batch, &settled).await?;
         if !untried.is_empty() {
             self.deliveries.release(&batch, &untried).await?;
         }
         Ok(Look::More)
     }
 
-    async fn hand_over(&self, batch: &Batch, stop: &Stop) -> Vec<application::ports::Settled> {
+    /// Keeps the claims of a batch alive for as long as it is polled.
+    async fn hold(&self, batch: &Batch) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(self.deliveries.hold_every()).await;
+            if let Err(error) = self.deliveries.hold(batch).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "claims could not be extended");
+            }
+        }
+    }
+
+    /// Mails that were handed over must not be forgotten because the database is away for a moment.
+    async fn record(&self, batch: &Batch, settled: &[Settled]) -> Result<(), StoreError> {
+        let mut pauses = RECORD_PAUSES.iter();
+        loop {
+            let error = match self.deliveries.record(batch, settled).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let Some(pause) = pauses.next() else { return Err(error) };
+            tracing::warn!(error = &error as &dyn std::error::Error, "results are not recorded yet");
+            tokio::time::sleep(*pause).await;
+        }
+    }
+
+    async fn hand_over(&self, batch: &Batch, stop: &Stop) -> Vec<Settled> {
         stream::iter(0..batch.items().len())
             .map(|n| async move {
                 let item = &batch.items()[n];

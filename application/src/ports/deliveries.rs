@@ -41,6 +41,14 @@ pub trait DeliveryStore {
     /// removes the delivery. One that is not claimed is passed over. Answers whose claim was ended.
     async fn settle_deliveries(&mut self, settled: &[Settled]) -> Result<Vec<MessageId>, StoreError>;
 
+    /// Extends the claims of deliveries that are still being handed over. One that is not claimed is
+    /// passed over.
+    async fn hold_deliveries(
+        &mut self,
+        messages: &[MessageId],
+        lease_until: Timestamp,
+    ) -> Result<(), StoreError>;
+
     /// Gives claimed deliveries back untried: they wait again and the attempt is not counted.
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError>;
 

@@ -133,3 +133,18 @@ async fn the_rate_limit_of_a_provider_holds() {
         stage.clock.advance(Duration::seconds(1));
     }
 }
+
+#[tokio::test]
+async fn a_claim_that_is_held_does_not_lapse() {
+    let stage = Stage::with_notification().await;
+    send(&stage, "ana@shop.example").await;
+    let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    for _ in 0..3 {
+        stage.clock.advance(Duration::minutes(4));
+        stage.deliveries.hold(&batch).await.unwrap();
+    }
+    stage.deliver_all().await;
+    let settled = [stage.deliveries.deliver(&batch, &batch.items()[0]).await];
+    stage.deliveries.record(&batch, &settled).await.unwrap();
+    assert_eq!(only_message(&stage).await.state, MessageState::Sent);
+}

@@ -81,6 +81,7 @@ pub fn email(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "called with json! literals")]
 pub fn patch(value: Value) -> ContactPatch {
     ContactPatch::from_json(&value).unwrap()
 }

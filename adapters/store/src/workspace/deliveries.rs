@@ -135,21 +135,28 @@ impl DeliveryStore for Session {
         Ok(messages.filter(|message| ended.contains(message.as_str())).cloned().collect())
     }
 
+    async fn hold_deliveries(
+        &mut self,
+        messages: &[MessageId],
+        lease_until: Timestamp,
+    ) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.update_of_claimed(messages);
+        statement.value("lease_until", lease_until);
+        self.exec(&statement).await.map(drop)
+    }
+
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
         if messages.is_empty() {
             return Ok(());
         }
-        let statement = Query::update()
-            .table("deliveries")
+        let mut statement = self.update_of_claimed(messages);
+        statement
             .value("state", WAITING)
             .value("lease_until", Value::ChronoDateTimeUtc(None))
-            .value("attempts", Expr::col("attempts").sub(1))
-            .and_where(
-                Expr::col("message_id")
-                    .in_subquery(given(self.backend(), messages.iter().map(MessageId::as_str))),
-            )
-            .and_where(Expr::col("state").eq(CLAIMED))
-            .take();
+            .value("attempts", Expr::col("attempts").sub(1));
         self.exec(&statement).await.map(drop)
     }
 
@@ -172,6 +179,18 @@ impl DeliveryStore for Session {
             next = Some(next.map_or(due, |next| cmp::min(next, due)));
         }
         Ok(next)
+    }
+}
+
+impl Session {
+    /// An update, without values yet, of those of the given deliveries that are claimed.
+    fn update_of_claimed(&self, messages: &[MessageId]) -> UpdateStatement {
+        let given = given(self.backend(), messages.iter().map(MessageId::as_str));
+        Query::update()
+            .table("deliveries")
+            .and_where(Expr::col("message_id").in_subquery(given))
+            .and_where(Expr::col("state").eq(CLAIMED))
+            .take()
     }
 }
 
