@@ -3,7 +3,7 @@
 mod postgres;
 mod sqlite;
 
-pub(crate) use postgres::PostgresLink;
+pub(crate) use postgres::{Lane, PostgresLink};
 pub(crate) use sqlite::SqliteLink;
 
 use sea_orm::{
@@ -36,7 +36,7 @@ pub struct Connection {
 }
 
 /// How the server names this connection: process and moment of its start, in its own words.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct ServerSide {
     pub(crate) pid: i32,
     pub(crate) started: String,

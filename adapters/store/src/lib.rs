@@ -1,9 +1,17 @@
 //! Keeps everything in PostgreSQL or SQLite, over connections lent by the broker.
 
+mod broker;
+mod config;
 mod connection;
+mod connector;
 mod entity;
 mod failure;
 mod naming;
 mod session;
 mod system;
+#[cfg(test)]
+mod testing;
 mod workspace;
+
+pub use broker::{MigrationProgress, StoreBroker};
+pub use config::{Config, ConfigError, Engine, PostgresServer, SqliteFiles, TlsMode};

@@ -8,10 +8,12 @@
 
 use crate::{
     connection::Connection,
+    connector::EngineConnector,
     failure::{Failure, store_error},
     naming::Naming,
 };
 use application::ports::StoreError;
+use broker::Lease;
 use sea_orm::{
     ConnectionTrait as _, DbBackend, DbErr, EntityTrait, FromQueryResult as _, QueryResult, QueryTrait as _,
     Select, Statement, StatementBuilder, TryGetable,
@@ -20,9 +22,27 @@ use serde::de::DeserializeOwned;
 
 /// A leased connection, perhaps with an open transaction, that remembers a failure.
 pub struct Session {
-    connection: Connection,
+    held: Held,
+    engine: DbBackend,
     naming: Naming,
     unit: Unit,
+}
+
+/// What a session holds on to.
+enum Held {
+    Lease(Lease<EngineConnector>),
+    #[cfg(test)]
+    Bare(Box<Connection>),
+}
+
+impl Held {
+    fn connection(&mut self) -> &Connection {
+        match self {
+            Self::Lease(lease) => lease.connection(),
+            #[cfg(test)]
+            Self::Bare(connection) => connection,
+        }
+    }
 }
 
 /// Where a transaction stands.
@@ -47,7 +67,41 @@ impl Session {
 
     /// The engine, for the few statements that differ.
     pub(crate) fn backend(&self) -> DbBackend {
-        self.connection.get_database_backend()
+        self.engine
+    }
+
+    /// A session in which each statement is kept by itself.
+    pub(crate) fn reading(mut lease: Lease<EngineConnector>, naming: Naming) -> Self {
+        let engine = lease.connection().get_database_backend();
+        Self { held: Held::Lease(lease), engine, naming, unit: Unit::None }
+    }
+
+    /// A session with a transaction, which is rolled back unless it is committed.
+    pub(crate) async fn begin(mut lease: Lease<EngineConnector>, naming: Naming) -> Result<Self, StoreError> {
+        // Before the first statement, so that it also holds for one that is given up midway.
+        lease.mark_dirty();
+        let mut session = Self::reading(lease, naming);
+        let begin = match session.engine {
+            // A transaction that reads first could not become a writer beside another one.
+            DbBackend::Sqlite => "BEGIN IMMEDIATE",
+            _ => "BEGIN",
+        };
+        session.held.connection().execute_unprepared(begin).await.map_err(store_error)?;
+        session.unit = Unit::Open;
+        Ok(session)
+    }
+
+    /// Keeps everything that was written.
+    pub(crate) async fn keep(mut self) -> Result<(), StoreError> {
+        self.refuse_after_failure()?;
+        self.held.connection().execute_unprepared("COMMIT").await.map_err(store_error)?;
+        self.unit = Unit::None;
+        match &mut self.held {
+            Held::Lease(lease) => lease.mark_clean(),
+            #[cfg(test)]
+            Held::Bare(_) => {}
+        }
+        Ok(())
     }
 
     /// All rows of a query.
@@ -55,7 +109,7 @@ impl Session {
         &mut self,
         query: &impl StatementBuilder,
     ) -> Result<Vec<QueryResult>, StoreError> {
-        self.all_raw(self.backend().build(query)).await
+        self.all_raw(self.engine.build(query)).await
     }
 
     /// The first row of a query.
@@ -64,26 +118,27 @@ impl Session {
         query: &impl StatementBuilder,
     ) -> Result<Option<QueryResult>, StoreError> {
         self.refuse_after_failure()?;
-        let outcome = self.connection.query_one_raw(self.backend().build(query)).await;
+        let query = self.engine.build(query);
+        let outcome = self.held.connection().query_one_raw(query).await;
         self.noted(outcome)
     }
 
     /// The number of rows that a statement has changed.
     pub(crate) async fn exec(&mut self, statement: &impl StatementBuilder) -> Result<u64, StoreError> {
-        self.exec_raw(self.backend().build(statement)).await
+        self.exec_raw(self.engine.build(statement)).await
     }
 
     /// All rows of a query given as SQL.
     pub(crate) async fn all_raw(&mut self, query: Statement) -> Result<Vec<QueryResult>, StoreError> {
         self.refuse_after_failure()?;
-        let outcome = self.connection.query_all_raw(query).await;
+        let outcome = self.held.connection().query_all_raw(query).await;
         self.noted(outcome)
     }
 
     /// The number of rows that a statement given as SQL has changed.
     pub(crate) async fn exec_raw(&mut self, statement: Statement) -> Result<u64, StoreError> {
         self.refuse_after_failure()?;
-        let outcome = self.connection.execute_raw(statement).await;
+        let outcome = self.held.connection().execute_raw(statement).await;
         Ok(self.noted(outcome)?.rows_affected())
     }
 
@@ -114,6 +169,20 @@ impl Session {
             self.unit = Unit::Failed;
         }
         outcome.map_err(store_error)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        match &mut self.held {
+            Held::Lease(lease) => {
+                if !lease.connection().is_sound() {
+                    lease.mark_broken();
+                }
+            }
+            #[cfg(test)]
+            Held::Bare(_) => {}
+        }
     }
 }
 
@@ -172,6 +241,7 @@ pub(crate) fn to_json(
 impl Session {
     /// A session of a connection without a broker, for the tests of the stores.
     pub(crate) fn bare(connection: Connection) -> Self {
-        Self { connection, naming: Naming::Plain, unit: Unit::None }
+        let engine = connection.get_database_backend();
+        Self { held: Held::Bare(Box::new(connection)), engine, naming: Naming::Plain, unit: Unit::None }
     }
 }

@@ -1,6 +1,7 @@
 //! How a database of a PostgreSQL server is opened: one session.
 
 use super::{Connection, ServerSide, Wire};
+use crate::config::{Config, PostgresServer, TlsMode};
 use domain::secret::Secret;
 use sqlx::{
     ConnectOptions as _, PgConnection, Row as _,
@@ -11,18 +12,16 @@ use std::time::Duration;
 /// How sessions are opened.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresLink {
-    /// Host name, address, or folder of the Unix socket.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    pub(crate) password: Option<Secret>,
-    pub(crate) tls: PgSslMode,
+    host: String,
+    port: u16,
+    user: String,
+    password: Secret,
+    tls: PgSslMode,
     /// The part of `application_name` before the lane.
-    pub(crate) application: String,
-    pub(crate) statement_timeout: Duration,
-    pub(crate) idle_in_transaction_timeout: Duration,
-    /// Prepared statements kept by a connection. Never zero: then the driver never closes one.
-    pub(crate) statement_cache: usize,
+    application: String,
+    statement_timeout: Duration,
+    idle_in_transaction_timeout: Duration,
+    statement_cache: usize,
 }
 
 /// What a session is for; the last part of its `application_name`.
@@ -36,6 +35,28 @@ pub(crate) enum Lane {
 impl PostgresLink {
     /// How long the client waits for an answer beyond the server's own limit.
     const GRACE: Duration = Duration::from_secs(5);
+
+    pub(crate) fn new(config: &Config, server: &PostgresServer) -> Self {
+        Self {
+            host: server.host.clone(),
+            port: server.port,
+            user: server.user.clone(),
+            password: server.password.clone(),
+            tls: match server.tls {
+                TlsMode::Disable => PgSslMode::Disable,
+                TlsMode::Allow => PgSslMode::Allow,
+                TlsMode::Prefer => PgSslMode::Prefer,
+                TlsMode::Require => PgSslMode::Require,
+                TlsMode::VerifyCa => PgSslMode::VerifyCa,
+                TlsMode::VerifyFull => PgSslMode::VerifyFull,
+            },
+            application: format!("notifuse/{}", config.instance),
+            statement_timeout: config.statement_timeout,
+            idle_in_transaction_timeout: config.idle_in_transaction_timeout,
+            // With none kept the driver never tells the server to let go of one.
+            statement_cache: config.statement_cache.max(1),
+        }
+    }
 
     /// Opens a session. The caller sets the deadline.
     pub(crate) async fn open(&self, database: &str, lane: Lane) -> Result<Connection, sqlx::Error> {
@@ -61,13 +82,10 @@ impl PostgresLink {
             .database(database)
             .ssl_mode(self.tls)
             .application_name(&format!("{}/{lane}", self.application))
-            .statement_cache_capacity(self.statement_cache.max(1))
+            .statement_cache_capacity(self.statement_cache)
             .options(settings)
             .disable_statement_logging();
-        match &self.password {
-            Some(password) => options.password(password.expose()),
-            None => options,
-        }
+        if self.password.is_empty() { options } else { options.password(self.password.expose()) }
     }
 }
 

@@ -1,0 +1,197 @@
+//! Both ports of leases and databases, on top of the connection broker.
+
+mod databases;
+mod migrate;
+
+pub use migrate::MigrationProgress;
+
+use crate::{
+    config::{Config, ConfigError, Engine},
+    connector::{EngineConnector, Names},
+    entity::workspace,
+    naming::Naming,
+    session::Session,
+};
+use ::broker::{
+    Access, Broker, BrokerError, BrokerStats, LeaseOptions, ShutdownReport, StatsPage, WorkspaceKey,
+};
+use application::ports::{
+    Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork, WorkspaceStore,
+};
+use async_trait::async_trait;
+use domain::{ids::WorkspaceId, workspaces::WorkspaceState};
+use sea_orm::EntityTrait as _;
+use std::{sync::Arc, time::Duration};
+
+type Lease = ::broker::Lease<EngineConnector>;
+
+/// Lends the connections of one engine. Cheap to clone; all clones share one budget.
+#[derive(Clone)]
+pub struct StoreBroker {
+    broker: Broker<EngineConnector>,
+    connector: EngineConnector,
+    naming: Naming,
+    names: Names,
+}
+
+impl StoreBroker {
+    /// Opens nothing. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut limits = config.limits.clone();
+        limits.single_writer = matches!(config.engine, Engine::Sqlite(_));
+        // One connection is the connector's own: it asks the server which sessions have ended, or
+        // makes a file.
+        limits.share = Some(limits.effective_share() - 1);
+        let naming = match &config.engine {
+            Engine::Sqlite(_) => Naming::Plain,
+            Engine::Postgres(server) => Naming::Prefixed(Arc::from(server.prefix.as_str())),
+        };
+        let names = Names::new();
+        let connector = EngineConnector::new(config, names.clone());
+        Ok(Self { broker: Broker::new(limits, connector.clone())?, connector, naming, names })
+    }
+
+    /// Makes the system database when it is absent and brings its tables up to date. Workspaces
+    /// are brought up to date when they are first opened.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or made, or is newer than this program.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        self.connector.create_system().await?;
+        self.system(Purpose::interactive("prepare"), Access::Read).await.map(drop)
+    }
+
+    /// Figures of the broker, without any I/O.
+    #[must_use]
+    pub fn stats(&self, page: StatsPage) -> BrokerStats {
+        self.broker.stats(page)
+    }
+
+    /// Refuses new leases, waits for those that are out and closes everything.
+    pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
+        let report = self.broker.shutdown(within).await;
+        self.connector.close_own().await;
+        report
+    }
+
+    async fn system(&self, purpose: Purpose, access: Access) -> Result<Lease, StoreError> {
+        self.broker.system(options(purpose, access)).await.map_err(refusal)
+    }
+
+    async fn workspace(
+        &self,
+        workspace: &WorkspaceId,
+        purpose: Purpose,
+        access: Access,
+    ) -> Result<Lease, StoreError> {
+        self.require_active(workspace, purpose).await?;
+        let lease = self.broker.lease(&key(workspace), options(purpose, access)).await;
+        if matches!(lease, Err(BrokerError::DatabaseMissing { .. } | BrokerError::Retired { .. })) {
+            self.names.forget(workspace).await;
+        }
+        lease.map_err(refusal)
+    }
+
+    /// The directory decides: without an active entry no database is touched.
+    async fn require_active(&self, workspace: &WorkspaceId, purpose: Purpose) -> Result<(), StoreError> {
+        if self.names.is_active(workspace).await {
+            return Ok(());
+        }
+        let row = self.directory_entry(workspace, purpose).await?.ok_or(StoreError::WorkspaceMissing)?;
+        if row.state != WorkspaceState::Active.name() {
+            return Err(StoreError::WorkspaceMissing);
+        }
+        self.names.activate(workspace, &row.database_name).await;
+        Ok(())
+    }
+
+    async fn directory_entry(
+        &self,
+        workspace: &WorkspaceId,
+        purpose: Purpose,
+    ) -> Result<Option<workspace::Model>, StoreError> {
+        let mut session = self.system_session(purpose).await?;
+        session.model(workspace::Entity::find_by_id(workspace.as_str())).await
+    }
+
+    async fn system_session(&self, purpose: Purpose) -> Result<Session, StoreError> {
+        Ok(Session::reading(self.system(purpose, Access::Read).await?, self.naming.clone()))
+    }
+}
+
+#[async_trait]
+impl ConnectionBroker for StoreBroker {
+    async fn read(
+        &self,
+        workspace: &WorkspaceId,
+        purpose: Purpose,
+    ) -> Result<Box<dyn WorkspaceStore>, StoreError> {
+        let lease = self.workspace(workspace, purpose, Access::Read).await?;
+        Ok(Box::new(Session::reading(lease, self.naming.clone())))
+    }
+
+    async fn write(
+        &self,
+        workspace: &WorkspaceId,
+        purpose: Purpose,
+    ) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        let lease = self.workspace(workspace, purpose, Access::Write).await?;
+        Ok(Box::new(Session::begin(lease, self.naming.clone()).await?))
+    }
+
+    async fn read_system(&self, purpose: Purpose) -> Result<Box<dyn SystemStore>, StoreError> {
+        Ok(Box::new(self.system_session(purpose).await?))
+    }
+
+    async fn write_system(&self, purpose: Purpose) -> Result<Box<dyn SystemUnitOfWork>, StoreError> {
+        let lease = self.system(purpose, Access::Write).await?;
+        Ok(Box::new(Session::begin(lease, self.naming.clone()).await?))
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for Session {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.keep().await
+    }
+}
+
+impl SystemStore for Session {}
+
+#[async_trait]
+impl SystemUnitOfWork for Session {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.keep().await
+    }
+}
+
+fn key(workspace: &WorkspaceId) -> WorkspaceKey {
+    WorkspaceKey::from(workspace.as_str())
+}
+
+fn options(purpose: Purpose, access: Access) -> LeaseOptions {
+    let class = match purpose.class {
+        Class::Interactive => ::broker::Class::Interactive,
+        Class::Delivery => ::broker::Class::Delivery,
+        Class::Background => ::broker::Class::Background,
+    };
+    LeaseOptions { class, wait: None, label: purpose.label, access }
+}
+
+fn refusal(error: BrokerError) -> StoreError {
+    match error {
+        BrokerError::ConnectionLimit { max, current, retry_after, .. } => {
+            StoreError::ConnectionLimit { max, current, retry_after }
+        }
+        BrokerError::Unavailable { retry_after } => StoreError::Unavailable { retry_after },
+        BrokerError::DatabaseMissing { .. } | BrokerError::Retired { .. } => StoreError::WorkspaceMissing,
+        BrokerError::ShuttingDown => StoreError::ShuttingDown,
+    }
+}

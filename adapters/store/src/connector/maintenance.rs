@@ -1,0 +1,188 @@
+//! The one session that is not lent: it asks the server which of our sessions still exist.
+//!
+//! The driver hides its socket, so the end of a session can't be seen on our side. This session is
+//! part of the budget: the broker is given one connection less.
+
+use crate::connection::{Connection, Lane, PostgresLink, ServerSide};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+/// Where a session that ends is told.
+type Told = oneshot::Sender<()>;
+
+/// Asks the server, one question for all sessions that are ending.
+pub(crate) struct Maintenance {
+    link: PostgresLink,
+    database: String,
+    connect_timeout: Duration,
+    ending: Mutex<Ending>,
+    session: tokio::sync::Mutex<Option<Connection>>,
+}
+
+#[derive(Default)]
+struct Ending {
+    waiting: Vec<(ServerSide, Told)>,
+    /// Whether the task that asks is there.
+    asking: bool,
+}
+
+impl Maintenance {
+    /// The server needs a few milliseconds to end a session.
+    const SOON: Duration = Duration::from_millis(2);
+    const LATER: Duration = Duration::from_millis(100);
+    const AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+    pub(super) fn new(link: PostgresLink, database: String, connect_timeout: Duration) -> Self {
+        let session = tokio::sync::Mutex::new(None);
+        Self { link, database, connect_timeout, ending: Mutex::default(), session }
+    }
+
+    /// Returns when the server no longer has the session. Answers false when the runtime ends first.
+    pub(super) async fn gone(self: &Arc<Self>, session: ServerSide) -> bool {
+        let (tell, told) = oneshot::channel();
+        let start = {
+            let mut ending = self.lock();
+            ending.waiting.push((session, tell));
+            !std::mem::replace(&mut ending.asking, true)
+        };
+        if start {
+            tokio::spawn(Arc::clone(self).ask_until_none_waits());
+        }
+        told.await.is_ok()
+    }
+
+    /// Ends a session, whatever it does.
+    pub(super) async fn terminate(&self, session: &ServerSide) {
+        if let Err(error) = self.with_session(async |c| terminate(c, session).await).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a session could not be terminated");
+        }
+    }
+
+    /// Closes the session; the next question opens another.
+    pub(super) async fn close(&self) {
+        if let Some(connection) = self.session.lock().await.take() {
+            // The server frees it whether or not the goodbye arrives.
+            let _ = connection.close().await;
+        }
+    }
+
+    async fn ask_until_none_waits(self: Arc<Self>) {
+        let mut pause = Self::SOON;
+        loop {
+            sleep(pause).await;
+            let asked: Vec<ServerSide> = {
+                let mut ending = self.lock();
+                if ending.waiting.is_empty() {
+                    ending.asking = false;
+                    return;
+                }
+                ending.waiting.iter().map(|(session, _)| session.clone()).collect()
+            };
+            pause = match self.with_session(async |c| living(c, &asked).await).await {
+                Ok(living) => self.tell_the_rest(&asked, &living, pause),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the server does not tell which sessions have ended"
+                    );
+                    Self::AFTER_FAILURE
+                }
+            };
+        }
+    }
+
+    /// Answers how long to wait before asking again.
+    fn tell_the_rest(&self, asked: &[ServerSide], living: &HashSet<ServerSide>, pause: Duration) -> Duration {
+        let mut ending = self.lock();
+        let before = ending.waiting.len();
+        let ended = |session: &ServerSide| asked.contains(session) && !living.contains(session);
+        for (session, told) in std::mem::take(&mut ending.waiting) {
+            if ended(&session) {
+                // Whoever no longer listens has been told by another way.
+                let _ = told.send(());
+            } else {
+                ending.waiting.push((session, told));
+            }
+        }
+        if ending.waiting.len() < before { Self::SOON } else { (pause * 2).clamp(Self::SOON, Self::LATER) }
+    }
+
+    async fn with_session<T>(
+        &self,
+        work: impl AsyncFnOnce(&Connection) -> Result<T, DbErr>,
+    ) -> Result<T, DbErr> {
+        let mut session = self.session.lock().await;
+        let connection = match session.take() {
+            Some(connection) => connection,
+            None => self.open(&self.database).await?,
+        };
+        let outcome = work(&connection).await;
+        if connection.is_sound() {
+            *session = Some(connection);
+        } else {
+            let _ = connection.close().await;
+        }
+        outcome
+    }
+
+    /// Works once over a session to another database, in the place of the usual one.
+    pub(super) async fn with_database<T>(
+        &self,
+        database: &str,
+        work: impl AsyncFnOnce(&Connection) -> Result<T, DbErr>,
+    ) -> Result<T, DbErr> {
+        let mut session = self.session.lock().await;
+        if let Some(connection) = session.take() {
+            let _ = connection.close().await;
+        }
+        let connection = self.open(database).await?;
+        let outcome = work(&connection).await;
+        let _ = connection.close().await;
+        outcome
+    }
+
+    async fn open(&self, database: &str) -> Result<Connection, DbErr> {
+        let opening = self.link.open(database, Lane::Maintenance);
+        let late = |_| DbErr::Custom("no connection in time".to_owned());
+        let opened = timeout(self.connect_timeout, opening).await.map_err(late)?;
+        opened.map_err(|e| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(e.into())))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those of the sessions that the server still has.
+pub(super) async fn living(
+    connection: &Connection,
+    sessions: &[ServerSide],
+) -> Result<HashSet<ServerSide>, DbErr> {
+    let pids: Vec<String> = sessions.iter().map(|s| s.pid.to_string()).collect();
+    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_activity \
+               WHERE pid = ANY (string_to_array($1, ',')::int[]) AND backend_start IS NOT NULL";
+    let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [pids.join(",").into()]);
+    let rows = connection.query_all_raw(query).await?;
+    rows.iter().map(server_side).collect()
+}
+
+/// Ends a session, unless it has ended and another process has its number.
+pub(super) async fn terminate(connection: &Connection, session: &ServerSide) -> Result<(), DbErr> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE pid = $1 AND backend_start::text = $2";
+    let values = [session.pid.into(), session.started.clone().into()];
+    let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    connection.query_all_raw(query).await.map(drop)
+}
+
+fn server_side(row: &QueryResult) -> Result<ServerSide, DbErr> {
+    Ok(ServerSide { pid: row.try_get("", "pid")?, started: row.try_get("", "started")? })
+}
