@@ -4,6 +4,8 @@ mod jobs;
 mod lease;
 mod nested;
 mod notes;
+#[cfg(test)]
+mod tests;
 mod zombies;
 
 use std::{

@@ -80,14 +80,14 @@ impl Core {
                 known => known.copied(),
             },
         };
-        for roll in [Roll::Leased, Roll::Overdue, Roll::Revoked] {
-            for id in self.on_roll(roll) {
-                if only.is_none_or(|only| self.conns[id].space == only) {
-                    if roll != Roll::Revoked {
-                        self.watch(id, Watch::Revoked);
-                    }
-                    effects.push(Effect::Interrupt { conn: id });
+        let leased = [Roll::Leased, Roll::Overdue, Roll::Revoked].map(|roll| self.on_roll(roll));
+        for id in leased.into_iter().flatten() {
+            let conn = &self.conns[id];
+            if only.is_none_or(|only| conn.space == only) {
+                if conn.watch != Watch::Revoked {
+                    self.watch(id, Watch::Revoked);
                 }
+                effects.push(Effect::Interrupt { conn: id });
             }
         }
     }

@@ -56,6 +56,11 @@ impl Holders {
         Self { held: HashMap::new(), nested: 0, panic }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     pub(super) const fn nested(&self) -> u64 {
         self.nested
     }

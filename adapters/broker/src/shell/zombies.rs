@@ -1,6 +1,10 @@
 //! Connections that were closed but may still exist on the server: asks until it is known.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::time::sleep;
 
@@ -69,27 +73,31 @@ pub(super) fn prove<C: Connector>(shared: &Arc<Shared<C>>) {
         !std::mem::replace(&mut state.zombies.running, true)
     };
     if start {
-        let task = run(Arc::clone(shared));
+        let task = run(Arc::downgrade(shared));
         shared.runtime.spawn(task);
     }
 }
 
-async fn run<C: Connector>(shared: Arc<Shared<C>>) {
+async fn run<C: Connector>(shared: Weak<Shared<C>>) {
     loop {
-        let (conns, probes) = shared.lock().zombies.probes();
-        if !probes.is_empty() {
-            ask(&shared, &conns, &probes).await;
-        }
-        let pause = {
-            let mut state = shared.lock();
-            if state.zombies.all.is_empty() {
-                state.zombies.running = false;
-                return;
-            }
-            state.zombies.pause()
-        };
+        let Some(pause) = round(&shared).await else { return };
         sleep(pause).await;
     }
+}
+
+/// Asks about all zombies once, and tells how long to wait before the next time, if any is left.
+async fn round<C: Connector>(shared: &Weak<Shared<C>>) -> Option<Duration> {
+    let shared = shared.upgrade()?;
+    let (conns, probes) = shared.lock().zombies.probes();
+    if !probes.is_empty() {
+        ask(&shared, &conns, &probes).await;
+    }
+    let mut state = shared.lock();
+    if state.zombies.all.is_empty() {
+        state.zombies.running = false;
+        return None;
+    }
+    Some(state.zombies.pause())
 }
 
 async fn ask<C: Connector>(shared: &Arc<Shared<C>>, conns: &[ConnId], probes: &[ZombieProbe<C::Handle>]) {
