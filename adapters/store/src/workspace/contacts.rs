@@ -1,6 +1,8 @@
 //! Contacts: one column for each field.
 
-use super::expressions::{count_of_rows, counted, given, holds, page_and_one, read_all, rows_per_statement};
+use super::expressions::{
+    constant, count_of_rows, counted, given, holds, page_and_one, read_all, rows_per_statement,
+};
 use crate::session::{Fields as _, Session};
 use application::{
     page::Page,
@@ -18,7 +20,7 @@ use domain::{
 use sea_orm::{
     DbBackend, QueryResult,
     sea_query::{
-        Condition, Expr, ExprTrait as _, InsertStatement, JoinType, OnConflict, Order, Query,
+        BinOper, Condition, Expr, ExprTrait as _, InsertStatement, JoinType, OnConflict, Order, Query,
         SelectStatement, Value,
     },
 };
@@ -147,7 +149,7 @@ impl ContactStore for Session {
 
 /// [`Contact::redacted_address`] of the message in a column.
 fn redacted(message: &'static str) -> Expr {
-    Expr::cust_with_exprs("$1 || $2", [Expr::col(message), Expr::Constant(REDACTED.into())])
+    Expr::col(message).binary(BinOper::Custom("||".into()), constant(REDACTED))
 }
 
 fn selection() -> SelectStatement {
@@ -251,7 +253,8 @@ fn upsert(fields: &[ContactField], patches: &[&ContactPatch], now: Timestamp) ->
     for patch in patches {
         let known: [Value; 3] =
             [patch.email.as_str().into(), patch.created_at.unwrap_or(now).into(), now.into()];
-        let values = patch.changes.iter().map(|(field, change)| stored(*field, change.as_ref()));
+        let values =
+            fields.iter().map(|field| stored(*field, patch.changes.get(field).and_then(Option::as_ref)));
         statement.values_panic(known.into_iter().chain(values).map(Expr::val));
     }
     statement

@@ -4,15 +4,16 @@ use crate::session::{Fields as _, Session};
 use application::ports::StoreError;
 use sea_orm::{
     DbBackend, QueryResult,
-    sea_query::{
-        Alias, Condition, Expr, ExprTrait as _, Func, LikeExpr, Query, SelectStatement, Value,
-        extension::postgres::PgBinOper,
-    },
+    sea_query::{Alias, Condition, Expr, ExprTrait as _, Func, LikeExpr, Query, SelectStatement, Value},
 };
 use std::cmp;
 
 /// Column of [`count`].
 const COUNT: &str = "count";
+
+/// Before a character of a pattern that means itself. Not a backslash, which the engines quote in
+/// different ways.
+const ESCAPE: char = '!';
 
 /// How many rows one statement writes: beyond 500 nothing is gained, and SQLite takes no more than
 /// 32,766 values.
@@ -49,16 +50,25 @@ pub(super) fn holds(backend: DbBackend, column: &'static str, part: &str) -> Con
         spellings.dedup();
     }
     spellings.into_iter().fold(Condition::any(), |any, spelling| {
-        let pattern = LikeExpr::new(format!("%{}%", escaped(&spelling))).escape('\\');
+        let pattern = format!("%{}%", escaped(&spelling));
         any.add(match backend {
-            DbBackend::Postgres => Expr::col(column).binary(PgBinOper::ILike, pattern),
-            _ => Expr::col(column).like(pattern),
+            DbBackend::Postgres => {
+                Expr::cust_with_exprs("$1 ILIKE $2 ESCAPE '!'", [Expr::col(column), Expr::val(pattern)])
+            }
+            _ => Expr::col(column).like(LikeExpr::new(pattern).escape(ESCAPE)),
         })
     })
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | ESCAPE) {
+            escaped.push(ESCAPE);
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 /// A number of rows as the engines take it.
