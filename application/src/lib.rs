@@ -18,6 +18,7 @@ pub mod page;
 pub mod platform;
 pub mod ports;
 pub mod rate_limit;
+pub mod readiness;
 pub mod subscriptions;
 pub mod templates;
 pub mod transactional;

@@ -2,7 +2,7 @@
 
 use crate::{
     platform::Platform,
-    ports::{Mailbox, OutgoingMail, SendError},
+    ports::{Mailbox, OutgoingMail},
 };
 use domain::{email_address::EmailAddress, ids::MessageId, secret::Secret, users::Session};
 
@@ -29,6 +29,11 @@ pub(crate) enum SystemMail<'a> {
         link: &'a str,
     },
 }
+
+/// The mail was not taken. Fit for the log: the server's words without addresses.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SystemMailError(String);
 
 /// The phrases of a language. `{code}`, `{minutes}`, `{inviter}` and `{workspace}` are replaced.
 struct Phrases {
@@ -115,7 +120,7 @@ impl Platform {
         to: &EmailAddress,
         language: &str,
         mail: &SystemMail<'_>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), SystemMailError> {
         let written = write(phrases(language), mail);
         let mail = OutgoingMail {
             message_id: MessageId::from_uuid(self.ids.uuid()),
@@ -130,7 +135,8 @@ impl Platform {
             list_unsubscribe: None,
             attachments: Vec::new(),
         };
-        self.mailer.send(&self.installation.mail_route, &mail).await
+        let sent = self.mailer.send(&self.installation.mail_route, &mail).await;
+        sent.map_err(|error| SystemMailError(without_addresses(&error.to_string())))
     }
 }
 
@@ -193,6 +199,11 @@ fn page(lead: &str, focus: &str, note: &str) -> String {
     )
 }
 
+fn without_addresses(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| if word.contains('@') { "(address)" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -216,6 +227,11 @@ mod tests {
         assert!(!written.subject.contains(['\r', '\n']));
         assert!(written.html.contains("&lt;b&gt;{workspace}&lt;/b&gt;"));
         assert!(written.html.contains("href=\"https://m.example/?a=&quot;1&quot;\""));
+    }
+
+    #[test]
+    fn an_error_for_the_log_has_no_address() {
+        assert_eq!(without_addresses("550 <ana@shop.example>: unknown"), "550 (address) unknown");
     }
 
     #[test]

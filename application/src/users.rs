@@ -4,9 +4,9 @@ use crate::{
     access::Identity,
     failure::{Failure, FailureKind},
     platform::Platform,
-    ports::{Claims, Purpose, SendError, StoreError, SystemStore},
+    ports::{Claims, Purpose, StoreError, SystemStore},
     rate_limit::{Limit, TooManyAttempts},
-    system_mails::SystemMail,
+    system_mails::{SystemMail, SystemMailError},
     workspaces::{WorkspaceView, with_integrations},
 };
 use chrono::Duration;
@@ -45,7 +45,7 @@ pub enum UsersError {
     UnknownLanguage,
     /// The code could not be mailed.
     #[error("the sign-in mail could not be sent; try again later")]
-    Mail(#[source] SendError),
+    Mail(#[source] SystemMailError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
