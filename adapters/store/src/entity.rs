@@ -4,7 +4,6 @@ pub(crate) mod integration;
 pub(crate) mod invitation;
 pub(crate) mod member;
 pub(crate) mod session;
-pub(crate) mod setting;
 pub(crate) mod user;
 pub(crate) mod work;
 pub(crate) mod workspace;

@@ -13,7 +13,7 @@ use domain::{
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, EntityTrait as _, Insert, QueryFilter as _, QueryOrder as _, QueryTrait as _,
+    ColumnTrait as _, EntityTrait as _, Insert, QueryFilter as _, QueryTrait as _,
 };
 
 #[async_trait]

@@ -1,0 +1,167 @@
+//! A PostgreSQL server for tests: one for each test process, from wherever it can be had.
+//!
+//! In this order: `TEST_DATABASE_URL`; a container when Docker answers; a cluster of its own made
+//! with the server's programs on this machine. When none can be had, the test fails.
+
+mod cluster;
+mod container;
+
+use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+use std::{
+    fmt::Write as _,
+    process::Child,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// A running server. Its role may make databases and terminate its own sessions.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The role.
+    pub user: String,
+    /// Its password; empty for none.
+    pub password: String,
+    /// A database that exists.
+    pub database: String,
+}
+
+impl Server {
+    /// The address of a database of this server.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        let mut url = format!("postgres://{}", encoded(&self.user));
+        if !self.password.is_empty() {
+            let _ = write!(url, ":{}", encoded(&self.password));
+        }
+        let _ = write!(url, "@{}:{}/{database}?sslmode=disable", self.host, self.port);
+        url
+    }
+
+    fn options(&self, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .password(&self.password)
+            .database(database)
+            .disable_statement_logging()
+    }
+}
+
+/// Names of databases that nobody else uses. They are dropped with this value.
+#[derive(Debug)]
+pub struct Databases {
+    prefix: String,
+}
+
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+impl Databases {
+    /// Names on the server of this process, which is started when there is none yet.
+    ///
+    /// # Panics
+    /// When no server can be had.
+    #[must_use]
+    pub fn new() -> Self {
+        let _ = server();
+        Self { prefix: format!("t{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)) }
+    }
+
+    /// What all the names begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// A name for a system database.
+    #[must_use]
+    pub fn system(&self) -> String {
+        format!("{}_system", self.prefix)
+    }
+}
+
+impl Default for Databases {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        // A runtime of its own, as the test's may be ending.
+        let prefix = self.prefix.clone();
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(drop_databases(&prefix)).map_err(std::io::Error::other)
+        });
+        // What is left over has a name that nobody uses again.
+        let _ = dropping.join();
+    }
+}
+
+async fn drop_databases(prefix: &str) -> Result<(), sqlx::Error> {
+    let server = server();
+    let mut connection = server.options(&server.database).connect().await?;
+    let sql = "SELECT datname FROM pg_database WHERE starts_with(datname, $1)";
+    let names: Vec<String> =
+        sqlx::query_scalar(sql).bind(format!("{prefix}_")).fetch_all(&mut connection).await?;
+    for name in names {
+        let sql = sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+    }
+    connection.close().await
+}
+
+/// The server of this process.
+///
+/// # Panics
+/// When no server can be had.
+pub fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        if let Some(server) = named_by_environment() {
+            return server;
+        }
+        let no_container = match container::start() {
+            Ok(server) => return server,
+            Err(reason) => reason,
+        };
+        match cluster::start() {
+            Ok(server) => server,
+            Err(no_cluster) => panic!(
+                "these tests need a PostgreSQL server. Set TEST_DATABASE_URL to one whose role may make \
+                 databases, or start Docker ({no_container}), or install the server ({no_cluster})"
+            ),
+        }
+    })
+}
+
+fn named_by_environment() -> Option<Server> {
+    #[expect(clippy::disallowed_methods, reason = "tests have no settings of their own")]
+    let text = std::env::var("TEST_DATABASE_URL").ok()?;
+    let url = url::Url::parse(&text).expect("TEST_DATABASE_URL is no URL");
+    let part = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some(Server {
+        host: url.host_str().unwrap_or("localhost").to_owned(),
+        port: url.port().unwrap_or(5432),
+        user: part(url.username()),
+        password: part(url.password().unwrap_or_default()),
+        database: part(url.path().trim_start_matches('/')),
+    })
+}
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Keeps a process whose standard input ends with this one, however it ends.
+fn keep(child: Child) {
+    static KEPT: std::sync::Mutex<Vec<Child>> = std::sync::Mutex::new(Vec::new());
+    KEPT.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(child);
+}
