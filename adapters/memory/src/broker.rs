@@ -10,7 +10,7 @@ use application::ports::{
     WorkspaceStore,
 };
 use async_trait::async_trait;
-use domain::ids::WorkspaceId;
+use domain::{ids::WorkspaceId, workspaces::WorkspaceState as Standing};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -36,8 +36,11 @@ impl MemoryBroker {
         Self::default()
     }
 
+    /// The directory decides: without an active entry no database is lent.
     fn room(&self, workspace: &WorkspaceId) -> Result<Arc<Room<WorkspaceState>>, StoreError> {
-        locked(&self.0.workspaces).get(workspace).cloned().ok_or(StoreError::WorkspaceMissing)
+        let entry = self.0.system.committed().workspaces.get(workspace).map(|w| w.state);
+        let room = locked(&self.0.workspaces).get(workspace).cloned();
+        room.filter(|_| entry == Some(Standing::Active)).ok_or(StoreError::WorkspaceMissing)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who belongs to which workspace.
 
-use crate::{MemorySession, session::failed, state::SystemState};
+use crate::{MemorySession, state::SystemState};
 use application::ports::{MemberStore, StoreError};
 use async_trait::async_trait;
 use domain::{
@@ -26,16 +26,11 @@ impl MemberStore for MemorySession<SystemState> {
     }
 
     async fn insert_member(&mut self, member: &Member) -> Result<(), StoreError> {
-        self.change(|state| {
-            if !state.workspaces.contains_key(&member.workspace) || !state.users.contains_key(&member.user) {
-                return Err(failed("a membership needs its workspace and its user"));
-            }
-            match state.members.entry((member.workspace.clone(), member.user)) {
-                Entry::Occupied(_) => Err(StoreError::Duplicate),
-                Entry::Vacant(place) => {
-                    place.insert(member.clone());
-                    Ok(())
-                }
+        self.change(|state| match state.members.entry((member.workspace.clone(), member.user)) {
+            Entry::Occupied(_) => Err(StoreError::Duplicate),
+            Entry::Vacant(place) => {
+                place.insert(member.clone());
+                Ok(())
             }
         })
     }

@@ -33,6 +33,11 @@ impl<S> Room<S> {
         self.closed.store(true, Ordering::SeqCst);
     }
 
+    /// What a new lease sees.
+    pub(crate) fn committed(&self) -> Arc<S> {
+        Arc::clone(&locked(&self.committed))
+    }
+
     fn check_open(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::SeqCst) { Err(StoreError::WorkspaceMissing) } else { Ok(()) }
     }
@@ -53,7 +58,7 @@ struct Unit {
 
 impl<S: Clone + Send + Sync> MemorySession<S> {
     pub(crate) fn to_read(room: Arc<Room<S>>) -> Self {
-        let state = Arc::clone(&locked(&room.committed));
+        let state = room.committed();
         Self { room, state, unit: None }
     }
 
@@ -63,7 +68,7 @@ impl<S: Clone + Send + Sync> MemorySession<S> {
             StoreError::ConnectionLimit { max: 1, current: 1, retry_after: Duration::from_secs(1) }
         })?;
         room.check_open()?;
-        let state = Arc::clone(&locked(&room.committed));
+        let state = room.committed();
         Ok(Self { room, state, unit: Some(Unit { _turn: turn, abandoned: false }) })
     }
 
