@@ -1,13 +1,19 @@
 //! Use cases over the memory adapters: outcome, permission, what was stored and sent.
 
+mod installation;
 mod support;
 
+mod api_keys;
 mod broadcasts;
 mod contacts;
 mod deliveries;
+mod integrations;
 mod lists;
+mod members;
 mod messages;
 mod subscriptions;
 mod templates;
 mod transactional;
+mod users;
 mod work;
+mod workspaces;

@@ -1,0 +1,187 @@
+//! E-mail providers of a workspace.
+
+use crate::installation::{House, acme, draft, email};
+use application::{
+    access::Denied,
+    failure::{Failure as _, FailureKind},
+    integrations::{IntegrationDraft, IntegrationsError, SenderDraft},
+    platform::Environment,
+    ports::{ConnectionBroker as _, Purpose, Vault as _},
+};
+use domain::{
+    ids::IntegrationId,
+    integrations::{Integration, ProviderSettings, SmtpSecurity, SmtpSettings},
+    mail_name::MailName,
+    permissions::{Permission, Permissions},
+    secret::{Sealed, Secret},
+};
+use memory::SequentialIds;
+
+fn relay() -> IntegrationDraft {
+    IntegrationDraft {
+        name: "Relay".into(),
+        settings: ProviderSettings::Smtp(SmtpSettings {
+            host: "mx.acme.example".into(),
+            port: 587,
+            security: SmtpSecurity::StartTls,
+            ehlo_hostname: None,
+            username: Some("acme".into()),
+            password: Some(Secret::new("hunter2")),
+        }),
+        senders: vec![SenderDraft {
+            id: None,
+            email: email("news@acme.example"),
+            name: MailName::parse("Acme").unwrap(),
+            is_default: true,
+        }],
+        rate_limit_per_minute: 300,
+    }
+}
+
+fn with_smtp(change: impl FnOnce(&mut SmtpSettings<Secret>)) -> IntegrationDraft {
+    let mut draft = relay();
+    let ProviderSettings::Smtp(smtp) = &mut draft.settings;
+    change(smtp);
+    draft
+}
+
+async fn stored(house: &House, id: IntegrationId) -> Option<Integration> {
+    let mut store = house.broker.read_system(Purpose::interactive("test")).await.unwrap();
+    store.integration(&acme(), id).await.unwrap()
+}
+
+fn password(integration: &Integration) -> Option<&Sealed> {
+    let ProviderSettings::Smtp(smtp) = &integration.provider.settings;
+    smtp.password.as_ref()
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_and_senders_get_identifiers() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let made = house.integrations.create(&house.owner().await, relay()).await.unwrap();
+    let kept = stored(&house, made.id).await.unwrap();
+    let sealed = password(&kept).unwrap();
+    assert_eq!(house.vault.open(sealed).unwrap().expose(), "hunter2");
+    assert_ne!(sealed.as_str(), "hunter2");
+    assert_eq!(kept.provider.senders.len(), 1);
+    assert_eq!(kept, made);
+}
+
+#[tokio::test]
+async fn an_update_without_a_secret_keeps_the_stored_one() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let made = house.integrations.create(&owner, relay()).await.unwrap();
+    for absent in [None, Some(Secret::new(""))] {
+        let change = with_smtp(|smtp| {
+            smtp.password = absent;
+            smtp.port = 2525;
+        });
+        let updated = house.integrations.update(&owner, made.id, change).await.unwrap();
+        assert_eq!(password(&updated), password(&made));
+    }
+    let change = with_smtp(|smtp| smtp.password = Some(Secret::new("new")));
+    let updated = house.integrations.update(&owner, made.id, change).await.unwrap();
+    assert_eq!(house.vault.open(password(&updated).unwrap()).unwrap().expose(), "new");
+}
+
+#[tokio::test]
+async fn without_a_user_name_no_password_is_kept() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let made = house.integrations.create(&owner, relay()).await.unwrap();
+    let change = with_smtp(|smtp| {
+        smtp.username = None;
+        smtp.password = None;
+    });
+    let updated = house.integrations.update(&owner, made.id, change).await.unwrap();
+    assert_eq!(password(&updated), None);
+}
+
+#[tokio::test]
+async fn a_private_mail_server_is_for_development_only() {
+    for (environment, allowed) in [(Environment::Production, false), (Environment::Development, true)] {
+        let house = House::with(|i| i.environment = environment).await;
+        house.with_workspace().await;
+        let owner = house.owner().await;
+        for host in ["127.0.0.1", "localhost", "10.0.0.8", "[::1]", "2130706433"] {
+            let made = house.integrations.create(&owner, with_smtp(|s| s.host = host.into())).await;
+            assert_eq!(made.is_ok(), allowed, "{host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_bad_field_is_reported() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let mut bad = with_smtp(|smtp| {
+        smtp.host = "a b".into();
+        smtp.port = 0;
+        smtp.password = Some(Secret::new("a\r\nb"));
+    });
+    bad.name = " ".into();
+    bad.senders.clear();
+    bad.rate_limit_per_minute = 0;
+    let refused = house.integrations.create(&house.owner().await, bad).await.unwrap_err();
+    let pointers: Vec<_> = refused.problems().iter().map(|p| p.pointer.as_str()).collect();
+    assert_eq!(
+        pointers,
+        [
+            "/name",
+            "/provider/rate_limit_per_minute",
+            "/provider/senders",
+            "/provider/smtp/host",
+            "/provider/smtp/port",
+            "/provider/smtp/password"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_integration_is_no_provider_any_more() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let made = house.integrations.create(&owner, relay()).await.unwrap();
+    let kept = house.integrations.create(&owner, relay()).await.unwrap();
+    let mut chosen = draft("Acme");
+    chosen.settings.transactional_email_provider_id = Some(made.id);
+    chosen.settings.marketing_email_provider_id = Some(kept.id);
+    house.workspaces.update(&owner, chosen).await.unwrap();
+    house.integrations.delete(&owner, made.id).await.unwrap();
+    let view = house.workspaces.get(&owner).await.unwrap();
+    assert_eq!(view.workspace.settings.transactional_email_provider_id, None);
+    assert_eq!(view.workspace.settings.marketing_email_provider_id, Some(kept.id));
+    assert_eq!(view.integrations, [kept]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_cannot_be_changed() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let nowhere = IntegrationId::from_uuid(SequentialIds::nth(9_999));
+    let update = house.integrations.update(&owner, nowhere, relay()).await.unwrap_err();
+    let delete = house.integrations.delete(&owner, nowhere).await.unwrap_err();
+    for refused in [update, delete] {
+        assert_eq!(refused.kind(), FailureKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn only_owners_manage_integrations() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let made = house.integrations.create(&house.owner().await, relay()).await.unwrap();
+    let member = house.member(Permissions::all()).await;
+    let create = house.integrations.create(&member, relay()).await.unwrap_err();
+    let update = house.integrations.update(&member, made.id, relay()).await.unwrap_err();
+    let delete = house.integrations.delete(&member, made.id).await.unwrap_err();
+    for refused in [create, update, delete] {
+        assert!(matches!(refused, IntegrationsError::Denied(Denied::Permission(Permission::Own))));
+    }
+}
