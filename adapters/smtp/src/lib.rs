@@ -1,1 +1,20 @@
-//! smtp
+//! Hands mails to SMTP servers or writes them to a folder: the `Mailer` port.
+//! lettre builds the messages; its transport can neither pipeline, nor time out, nor keep a
+//! connection after a refused recipient, so that the conversation itself is our own.
+
+mod client;
+mod config;
+mod guard;
+mod header;
+mod mailer;
+mod message;
+mod outbox;
+mod pool;
+mod reply;
+pub mod sink;
+mod tls;
+mod wire;
+
+pub use config::{Config, Timeouts};
+pub use mailer::{MailRouter, SmtpMailer, TlsError};
+pub use outbox::FileMailer;
