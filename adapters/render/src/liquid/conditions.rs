@@ -1,6 +1,6 @@
 //! `if` and `unless`: a nil compares with nothing, and chains of `elsif` take no stack.
 
-use super::runtime::spend;
+use super::runtime::{spend, value};
 use liquid_core::{
     BlockReflection, Error, Expression, Language, ParseBlock, Renderable, Result, Runtime, TagBlock,
     TagTokenIter, Template, ValueView,
@@ -153,11 +153,11 @@ struct Comparison {
 impl Comparison {
     fn holds(&self, runtime: &dyn Runtime) -> Result<bool> {
         spend(runtime, 1)?;
-        let left = self.left.evaluate(runtime)?;
+        let left = value(&self.left, runtime);
         let Some((operator, right)) = &self.right else {
             return Ok(left.query_state(State::Truthy));
         };
-        let right = right.evaluate(runtime)?;
+        let right = value(right, runtime);
         let (a, b) = (ValueViewCmp::new(left.as_view()), ValueViewCmp::new(right.as_view()));
         Ok(match operator {
             Operator::Equal => equal(left.as_view(), right.as_view()),

@@ -7,7 +7,7 @@ mod texts;
 
 pub use dates::Now;
 
-use super::runtime::{MAX_VALUE, spend, weight};
+use super::runtime::{MAX_VALUE, spend, value, weight};
 use liquid_core::{
     Error, Expression, Filter, FilterReflection, ParseFilter, Result, Runtime, Value, ValueCow, ValueView,
     model::KStringCow,
@@ -208,18 +208,14 @@ impl fmt::Display for Applied {
 
 impl Filter for Applied {
     fn evaluate(&self, input: &dyn ValueView, runtime: &dyn Runtime) -> Result<Value> {
-        let arguments =
-            self.arguments.iter().map(|argument| argument.evaluate(runtime)).collect::<Result<Vec<_>>>()?;
-        let named = self
-            .named
-            .iter()
-            .map(|(name, value)| Ok((name.as_str(), value.evaluate(runtime)?)))
-            .collect::<Result<Vec<_>>>()?;
+        let arguments: Vec<_> = self.arguments.iter().map(|argument| value(argument, runtime)).collect();
+        let named: Vec<_> =
+            self.named.iter().map(|(name, given)| (name.as_str(), value(given, runtime))).collect();
         let call = Call { input, arguments: &arguments, named: &named, runtime };
-        let value = (self.apply)(&call)?;
-        let weight = weight(&value);
+        let made = (self.apply)(&call)?;
+        let weight = weight(&made);
         spend(runtime, 1 + weight / 4096)?;
         fits(weight)?;
-        Ok(value)
+        Ok(made)
     }
 }

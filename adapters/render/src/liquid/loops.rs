@@ -1,11 +1,10 @@
 //! `for` and `tablerow`: every round is taken from the budget, and ranges are never collected.
 
-use super::runtime::{Round, spend};
+use super::runtime::{Round, spend, value};
 use liquid_core::{
     BlockReflection, Error, Expression, Language, ParseBlock, Renderable, Result, Runtime, TagBlock,
-    TagTokenIter, Template, Value, ValueCow, ValueView,
-    error::ResultLiquidReplaceExt,
-    model::{Object, Scalar},
+    TagTokenIter, Template, Value, ValueCow,
+    model::{ObjectView, Scalar, ValueView},
     parser::{BlockElement, TryMatchToken},
     runtime::{Interrupt, InterruptRegister},
 };
@@ -144,13 +143,11 @@ fn parse_header(arguments: &mut TagTokenIter<'_>) -> Result<Header> {
     Ok(header)
 }
 
-fn number(expression: &Expression, runtime: &dyn Runtime) -> Result<Option<i64>> {
-    let value = expression.evaluate(runtime)?;
-    let number = value.as_scalar().and_then(|scalar| {
-        let text = scalar.to_kstr();
-        scalar.to_integer().or_else(|| text.split('.').next().and_then(|whole| whole.trim().parse().ok()))
-    });
-    Ok(number)
+fn number(expression: &Expression, runtime: &dyn Runtime) -> Option<i64> {
+    let value = value(expression, runtime);
+    let scalar = value.as_scalar()?;
+    let text = scalar.to_kstr();
+    scalar.to_integer().or_else(|| text.split('.').next().and_then(|whole| whole.trim().parse().ok()))
 }
 
 /// What a loop goes over.
@@ -185,12 +182,12 @@ impl Header {
         let list;
         let rounds = match &self.source {
             Source::List(expression) => {
-                list = expression.evaluate(runtime)?;
+                list = value(expression, runtime);
                 Rounds::List(elements(list.as_view()))
             }
             Source::Range(from, to) => {
-                let from = number(from, runtime)?.unwrap_or(0);
-                let to = number(to, runtime)?.unwrap_or(0);
+                let from = number(from, runtime).unwrap_or(0);
+                let to = number(to, runtime).unwrap_or(0);
                 let length = to.saturating_sub(from).saturating_add(1).max(0);
                 Rounds::Range(from, usize::try_from(length).unwrap_or(usize::MAX))
             }
@@ -203,12 +200,12 @@ impl Header {
                 ends.0.get(&self.name).copied().unwrap_or(0)
             }
             Some(Offset::At(expression)) => {
-                usize::try_from(number(expression, runtime)?.unwrap_or(0)).unwrap_or(0)
+                usize::try_from(number(expression, runtime).unwrap_or(0)).unwrap_or(0)
             }
         }
         .min(all);
         let limit = match &self.limit {
-            Some(expression) => number(expression, runtime)?.map(|n| usize::try_from(n).unwrap_or(0)),
+            Some(expression) => number(expression, runtime).map(|n| usize::try_from(n).unwrap_or(0)),
             None => None,
         };
         let count = limit.unwrap_or(usize::MAX).min(all - offset);
@@ -241,20 +238,74 @@ fn elements(value: &dyn ValueView) -> Vec<ValueCow<'_>> {
     }
 }
 
-fn position(at: usize, count: usize) -> Object {
-    let whole = |n: usize| Value::scalar(i64::try_from(n).unwrap_or(i64::MAX));
-    [
-        ("length", whole(count)),
-        ("index0", whole(at)),
-        ("index", whole(at + 1)),
-        ("rindex0", whole(count - at - 1)),
-        ("rindex", whole(count - at)),
-        ("first", Value::scalar(at == 0)),
-        ("last", Value::scalar(at + 1 == count)),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.into(), value))
-    .collect()
+/// What a template can ask about the round.
+#[derive(Debug, Clone, ValueView, ObjectView)]
+struct Position<'p> {
+    length: i64,
+    index0: i64,
+    index: i64,
+    rindex0: i64,
+    rindex: i64,
+    first: bool,
+    last: bool,
+    parentloop: Option<&'p dyn ValueView>,
+}
+
+impl<'p> Position<'p> {
+    fn new(at: usize, count: usize, parentloop: Option<&'p dyn ValueView>) -> Self {
+        let left = count - at - 1;
+        Self {
+            length: whole(count),
+            index0: whole(at),
+            index: whole(at + 1),
+            rindex0: whole(left),
+            rindex: whole(left + 1),
+            first: at == 0,
+            last: left == 0,
+            parentloop,
+        }
+    }
+}
+
+/// What a template can ask about the cell.
+#[derive(Debug, Clone, ValueView, ObjectView)]
+struct Cell {
+    length: i64,
+    index0: i64,
+    index: i64,
+    rindex0: i64,
+    rindex: i64,
+    first: bool,
+    last: bool,
+    row: i64,
+    col0: i64,
+    col: i64,
+    col_first: bool,
+    col_last: bool,
+}
+
+impl Cell {
+    fn new(at: usize, count: usize, columns: usize) -> Self {
+        let (left, column) = (count - at - 1, at % columns);
+        Self {
+            length: whole(count),
+            index0: whole(at),
+            index: whole(at + 1),
+            rindex0: whole(left),
+            rindex: whole(left + 1),
+            first: at == 0,
+            last: left == 0,
+            row: whole(at / columns + 1),
+            col0: whole(column),
+            col: whole(column + 1),
+            col_first: column == 0,
+            col_last: column + 1 == columns || left == 0,
+        }
+    }
+}
+
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[derive(Debug)]
@@ -268,10 +319,7 @@ impl Renderable for For {
     fn render_to(&self, writer: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         let parent = runtime.try_get(&[Scalar::new("forloop")]).map(ValueCow::into_owned);
         let count = self.header.each(runtime, |item, at, count| {
-            let mut position = position(at, count);
-            if let Some(parent) = &parent {
-                position.insert("parentloop".into(), parent.clone());
-            }
+            let position = Position::new(at, count, parent.as_ref().map(Value::as_view));
             let scope = Round::new(runtime, (&self.header.item, item), ("forloop", &position));
             self.body.render_to(writer, &scope)?;
             let interrupt = runtime.registers().get_mut::<InterruptRegister>().reset();
@@ -293,28 +341,21 @@ struct TableRow {
 impl Renderable for TableRow {
     fn render_to(&self, writer: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         let columns = match &self.header.columns {
-            Some(expression) => number(expression, runtime)?.and_then(|n| usize::try_from(n).ok()),
+            Some(expression) => number(expression, runtime).and_then(|n| usize::try_from(n).ok()),
             None => None,
         };
         let failed = || Error::with_msg("the mail would be too large");
         self.header.each(runtime, |item, at, count| {
             let columns = columns.filter(|n| *n > 0).unwrap_or(count);
-            let (row, column) = (at / columns, at % columns);
-            let last = column + 1 == columns || at + 1 == count;
-            let mut position = position(at, count);
-            let whole = |n: usize| Value::scalar(i64::try_from(n).unwrap_or(i64::MAX));
-            position.insert("col0".into(), whole(column));
-            position.insert("col".into(), whole(column + 1));
-            position.insert("row".into(), whole(row + 1));
-            position.insert("col_first".into(), Value::scalar(column == 0));
-            position.insert("col_last".into(), Value::scalar(last));
-            if column == 0 {
-                write!(writer, "<tr class=\"row{}\">", row + 1).map_err(|_| failed())?;
+            let cell = Cell::new(at, count, columns);
+            if cell.col_first {
+                write!(writer, "<tr class=\"row{}\">", cell.row).map_err(|_| failed())?;
             }
-            write!(writer, "<td class=\"col{}\">", column + 1).map_err(|_| failed())?;
-            let scope = Round::new(runtime, (&self.header.item, item), ("tablerowloop", &position));
+            write!(writer, "<td class=\"col{}\">", cell.col).map_err(|_| failed())?;
+            let scope = Round::new(runtime, (&self.header.item, item), ("tablerowloop", &cell));
             self.body.render_to(writer, &scope)?;
-            writer.write_all(if last { b"</td></tr>" } else { b"</td>" }).replace("the mail would be too large")?;
+            let end: &[u8] = if cell.col_last { b"</td></tr>" } else { b"</td>" };
+            writer.write_all(end).map_err(|_| failed())?;
             let interrupt = runtime.registers().get_mut::<InterruptRegister>().reset();
             Ok(!matches!(interrupt, Some(Interrupt::Break)))
         })?;

@@ -3,7 +3,7 @@
 
 use super::view::JsonView;
 use liquid_core::{
-    Error, ObjectView, Result, Runtime, Value, ValueCow, ValueView,
+    Error, Expression, ObjectView, Result, Runtime, Value, ValueCow, ValueView,
     model::{KString, KStringCow, KStringRef, ScalarCow, try_find},
     runtime::{PartialStore, Registers, Renderable},
 };
@@ -23,9 +23,9 @@ pub const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 /// What all assigned variables may take together, in bytes.
 const MAX_VARIABLES: usize = 16 * 1024 * 1024;
 /// Rounds of loops, filters and comparisons of one render.
-const MAX_STEPS: u64 = 500_000;
+const MAX_STEPS: u64 = 100_000;
 /// How long one render may take.
-const MAX_TIME: Duration = Duration::from_secs(5);
+const MAX_TIME: Duration = Duration::from_secs(3);
 
 /// The budget of one render.
 #[derive(Debug)]
@@ -58,6 +58,11 @@ pub fn spend(runtime: &dyn Runtime, steps: usize) -> Result<()> {
         return Err(Error::with_msg("the template takes longer than one mail may take"));
     }
     Ok(())
+}
+
+/// The value of an expression; nil when a part of it is missing.
+pub fn value<'e>(expression: &'e Expression, runtime: &'e dyn Runtime) -> ValueCow<'e> {
+    expression.try_evaluate(runtime).unwrap_or(ValueCow::Owned(Value::Nil))
 }
 
 /// Texts that captures made, which are markup already and are not escaped again.

@@ -139,6 +139,8 @@ impl<'a> Reader<'a> {
         self.text(self.source.len());
         if let Some((name, at)) = self.open.pop() {
             self.fault(at, format!("<{name}> is never closed"), name);
+        } else if !self.structure.mjml.contains("<mjml") {
+            self.fault(0, "there is no <mjml> element", "mjml");
         }
     }
 
@@ -220,9 +222,10 @@ impl<'a> Reader<'a> {
         } else if component && !tag.closing {
             let between = attributes(self.source, tag).into_iter().find(|a| self.liquid.any(a.name));
             if let Some(attribute) = between {
-                let liquid = self.liquid.restore(attribute.name);
+                let kept = self.liquid.split(attribute.name).into_iter().find_map(|(_, token)| token);
+                let liquid = kept.map_or("Liquid", |(_, kept)| kept);
                 self.fault(
-                    attribute.at,
+                    at,
                     format!("{liquid} stands between the attributes of <{name}>; put it into a value"),
                     name,
                 );
