@@ -8,7 +8,7 @@ use crate::{
 use domain::{
     email_address::EmailAddress,
     ids::{ListId, WorkspaceId},
-    lists::MembershipStatus,
+    lists::{Membership, MembershipStatus},
 };
 use std::sync::Arc;
 
@@ -99,6 +99,34 @@ impl Subscriptions {
                 let status = MembershipStatus::Unsubscribed;
                 store.set_membership_status(&link.email, list, status, now).await?;
             }
+        }
+        store.commit().await?;
+        Ok(())
+    }
+
+    /// The lists that the contact is on, in whatever standing.
+    ///
+    /// # Errors
+    /// When the link is not good.
+    pub async fn memberships(&self, link: &ContactLink) -> Result<Vec<Membership>, SubscriptionsError> {
+        self.check(link).await?;
+        let purpose = Purpose::interactive("subscriptions.memberships");
+        let mut store = self.broker.read(&link.workspace, purpose).await?;
+        Ok(store.memberships(std::slice::from_ref(&link.email)).await?)
+    }
+
+    /// Confirms a subscription that waits for it. Does nothing for any other standing.
+    ///
+    /// # Errors
+    /// When the link is not good.
+    pub async fn confirm(&self, link: &ContactLink, list: &ListId) -> Result<(), SubscriptionsError> {
+        self.check(link).await?;
+        let purpose = Purpose::interactive("subscriptions.confirm");
+        let mut store = self.broker.write(&link.workspace, purpose).await?;
+        let membership = store.membership(&link.email, list).await?.filter(|m| m.deleted_at.is_none());
+        if membership.is_some_and(|m| m.status == MembershipStatus::Pending) {
+            let status = MembershipStatus::Active;
+            store.set_membership_status(&link.email, list, status, self.clock.now()).await?;
         }
         store.commit().await?;
         Ok(())

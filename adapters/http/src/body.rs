@@ -15,7 +15,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, Registry},
     types::ParseFromJSON,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The JSON body of a request. Unknown members are ignored; a body of the wrong shape is answered
 /// with each wrong field and what to do about it.
@@ -77,4 +77,21 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Problem> {
 pub(crate) fn complete<T>(check: Check, made: Option<T>) -> Result<T, Invalid> {
     check.finish()?;
     made.ok_or_else(|| Invalid::one("", "is incomplete"))
+}
+
+/// An optional text; an empty one is none.
+pub(crate) fn text_of(text: Option<Text>) -> Option<String> {
+    text.map(|text| text.0).filter(|text| !text.trim().is_empty())
+}
+
+/// An optional JSON object; null is none.
+pub(crate) fn object(check: &mut Check, pointer: &str, value: Option<Value>) -> Option<Map<String, Value>> {
+    match value {
+        Some(Value::Object(object)) => Some(object),
+        None | Some(Value::Null) => None,
+        Some(_) => {
+            check.problem(pointer, "must be an object");
+            None
+        }
+    }
 }

@@ -4,9 +4,16 @@ use crate::{bearer::Bearer, problem::Problem};
 use application::{
     access::{Access, Caller},
     api_keys::ApiKeys,
+    broadcasts::Broadcasts,
+    contacts::Contacts,
     integrations::Integrations,
+    lists::Lists,
     members::Members,
+    messages::Messages,
     readiness::Readiness,
+    subscriptions::Subscriptions,
+    templates::Templates,
+    transactional::Transactional,
     users::Users,
     workspaces::Workspaces,
 };
@@ -19,12 +26,26 @@ pub struct Features {
     pub access: Access,
     /// Keys for programs.
     pub api_keys: ApiKeys,
+    /// Newsletters.
+    pub broadcasts: Broadcasts,
+    /// The people that mails go to.
+    pub contacts: Contacts,
     /// E-mail providers of a workspace.
     pub integrations: Integrations,
+    /// Lists and the standing of their members.
+    pub lists: Lists,
     /// Who belongs to a workspace.
     pub members: Members,
+    /// The history of messages.
+    pub messages: Messages,
     /// Whether the installation can serve.
     pub readiness: Readiness,
+    /// What contacts may do about their own mails.
+    pub subscriptions: Subscriptions,
+    /// What mails are made from.
+    pub templates: Templates,
+    /// Mails that programs ask for.
+    pub transactional: Transactional,
     /// Accounts.
     pub users: Users,
     /// Tenants.

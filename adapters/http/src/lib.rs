@@ -15,13 +15,21 @@
 mod api_keys;
 mod bearer;
 mod body;
+mod broadcasts;
+mod contacts;
+mod cursor;
 mod features;
 mod integrations;
 mod layers;
+mod lists;
 mod members;
+mod messages;
 mod problem;
 mod status;
+mod subscriptions;
 mod tags;
+mod templates;
+mod transactional;
 mod users;
 mod workspaces;
 
@@ -32,7 +40,7 @@ pub use layers::{HttpSettings, ShutdownGate};
 pub use problem::Problem;
 
 use features::Shared;
-use poem::{EndpointExt as _, IntoEndpoint as _, Response, Route, endpoint::BoxEndpoint};
+use poem::{EndpointExt as _, IntoEndpoint as _, Response, Route, endpoint::BoxEndpoint, get};
 use poem_openapi::{OpenApi, OpenApiService};
 use std::sync::Arc;
 
@@ -45,6 +53,12 @@ fn operations(shared: &Shared) -> impl OpenApi + 'static {
         members::MembersApi(of()),
         api_keys::ApiKeysApi(of()),
         integrations::IntegrationsApi(of()),
+        contacts::ContactsApi(of()),
+        lists::ListsApi(of()),
+        templates::TemplatesApi(of()),
+        transactional::TransactionalApi(of()),
+        broadcasts::BroadcastsApi(of()),
+        messages::MessagesApi(of()),
     )
 }
 
@@ -63,6 +77,8 @@ pub fn api(features: Features, settings: HttpSettings) -> BoxEndpoint<'static, R
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
         .at("/healthz", status::healthz(shared.clone()))
+        .at("/notification-center", get(subscriptions::center).post(subscriptions::decide))
+        .at("/unsubscribe-oneclick", get(subscriptions::ask_one_click).post(subscriptions::one_click))
         .nest("/api", service)
         .data(shared);
     layers::around(routes, settings).into_endpoint().boxed()

@@ -18,4 +18,16 @@ pub(crate) enum Tag {
     ApiKeys,
     /// E-mail providers of a workspace.
     Integrations,
+    /// The people that mails go to.
+    Contacts,
+    /// Lists and the standing of their members.
+    Lists,
+    /// What mails are made from.
+    Templates,
+    /// Mails that a program asks for, one contact at a time.
+    Transactional,
+    /// Newsletters to the members of a list.
+    Broadcasts,
+    /// The history of messages.
+    Messages,
 }

@@ -48,3 +48,26 @@ async fn who_complained_stays_so() {
     stage.subscriptions.unsubscribe(&link(&stage), &[news()]).await.unwrap();
     assert_eq!(standing(&stage).await, MembershipStatus::Complained);
 }
+
+#[tokio::test]
+async fn only_a_waiting_subscription_is_confirmed() {
+    let stage = Stage::with_list(1).await;
+    let who = email("c00000@shop.example");
+    for (before, after) in [
+        (MembershipStatus::Pending, MembershipStatus::Active),
+        (MembershipStatus::Unsubscribed, MembershipStatus::Unsubscribed),
+        (MembershipStatus::Complained, MembershipStatus::Complained),
+    ] {
+        stage.lists.update_status(&owner(), &who, &news(), before).await.unwrap();
+        stage.subscriptions.confirm(&link(&stage), &news()).await.unwrap();
+        assert_eq!(standing(&stage).await, after);
+    }
+}
+
+#[tokio::test]
+async fn a_good_link_shows_the_lists() {
+    let stage = Stage::with_list(1).await;
+    let memberships = stage.subscriptions.memberships(&link(&stage)).await.unwrap();
+    assert_eq!(memberships.len(), 1);
+    assert_eq!(memberships[0].list_name, "News");
+}

@@ -1,0 +1,103 @@
+//! `broadcasts.*`: newsletters to the members of a list.
+
+mod bodies;
+
+use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
+use bodies::{
+    BroadcastAnswer, BroadcastsAnswer, CreateBody, LedgerAnswer, ScheduleBody, ScheduledAnswer, broadcast,
+};
+use domain::{ids::BroadcastId, validation::Invalid};
+use poem_openapi::{OpenApi, param::Query, payload::Json};
+
+pub(crate) struct BroadcastsApi(pub(crate) Shared);
+
+#[OpenApi(tag = "Tag::Broadcasts")]
+impl BroadcastsApi {
+    /// Makes a draft
+    #[oai(path = "/broadcasts.create", method = "post", operation_id = "broadcastsCreate")]
+    async fn create(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<CreateBody>,
+    ) -> Result<Created<BroadcastAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let made = self.0.broadcasts.create(&caller, body.try_into()?).await?;
+        Ok(Created(BroadcastAnswer { broadcast: broadcast(&caller.workspace, made) }))
+    }
+
+    /// One broadcast
+    #[oai(path = "/broadcasts.get", method = "get", operation_id = "broadcastsGet")]
+    async fn get(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The broadcast.
+        id: Query<String>,
+    ) -> Result<Json<BroadcastAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let found = self.0.broadcasts.get(&caller, &broadcast_id(&id.0)?).await?;
+        Ok(Json(BroadcastAnswer { broadcast: broadcast(&caller.workspace, found) }))
+    }
+
+    /// Lists broadcasts, newest first
+    #[oai(path = "/broadcasts.list", method = "get", operation_id = "broadcastsList")]
+    async fn list(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// Only with this status: `draft`, `processing` or `processed`.
+        status: Query<Option<String>>,
+        /// 50 by default, at most 100.
+        limit: Query<Option<u32>>,
+        /// How many to skip.
+        offset: Query<Option<u32>>,
+    ) -> Result<Json<BroadcastsAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let status = status.0.filter(|text| !text.is_empty());
+        let limit = u64::from(limit.0.filter(|limit| *limit > 0).unwrap_or(50).min(100));
+        let offset = u64::from(offset.0.unwrap_or(0));
+        let found = self.0.broadcasts.list(&caller, status.as_deref(), limit, offset).await?;
+        Ok(Json(BroadcastsAnswer {
+            broadcasts: found.items.into_iter().map(|b| broadcast(&caller.workspace, b)).collect(),
+            total_count: found.total,
+        }))
+    }
+
+    /// Starts a draft
+    ///
+    /// Who is a live, active member of the list at the moment of sending is mailed once, with the
+    /// version of the template that is the latest now.
+    #[oai(path = "/broadcasts.schedule", method = "post", operation_id = "broadcastsSchedule")]
+    async fn schedule(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<ScheduleBody>,
+    ) -> Result<Json<ScheduledAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let id = body.read()?;
+        self.0.broadcasts.send_now(&caller, &id).await?;
+        Ok(Json(ScheduledAnswer { success: true }))
+    }
+
+    /// The account of a broadcast: how many recipients are in which state
+    #[oai(path = "/broadcasts.ledger", method = "get", operation_id = "broadcastsLedger")]
+    async fn ledger(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The broadcast.
+        id: Query<String>,
+    ) -> Result<Json<LedgerAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let id = broadcast_id(&id.0)?;
+        let ledger = self.0.broadcasts.ledger(&caller, &id).await?;
+        Ok(Json(LedgerAnswer { broadcast_id: id.to_string(), ledger: ledger.into() }))
+    }
+}
+
+fn broadcast_id(text: &str) -> Result<BroadcastId, Invalid> {
+    BroadcastId::parse(text).map_err(|rule| Invalid::one("/id", rule))
+}

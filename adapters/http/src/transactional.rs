@@ -1,0 +1,107 @@
+//! `transactional.*`: mails that a program asks for.
+
+mod bodies;
+mod send;
+
+use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
+use bodies::{
+    CreateBody, DeletedAnswer, NotificationAnswer, NotificationIdBody, NotificationsAnswer, UpdateBody,
+};
+use domain::{ids::NotificationId, validation::Invalid};
+use poem_openapi::{OpenApi, param::Query, payload::Json};
+use send::{SendBody, SentAnswer};
+
+pub(crate) struct TransactionalApi(pub(crate) Shared);
+
+#[OpenApi(tag = "Tag::Transactional")]
+impl TransactionalApi {
+    /// Makes a notification
+    #[oai(path = "/transactional.create", method = "post", operation_id = "transactionalCreate")]
+    async fn create(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<CreateBody>,
+    ) -> Result<Created<NotificationAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        Ok(Created(self.0.transactional.create(&caller, body.notification.try_into()?).await?.into()))
+    }
+
+    /// Changes a notification; what is left out is kept
+    #[oai(path = "/transactional.update", method = "post", operation_id = "transactionalUpdate")]
+    async fn update(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<UpdateBody>,
+    ) -> Result<Json<NotificationAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let id = notification_id("/id", &body.id.0)?;
+        Ok(Json(self.0.transactional.update(&caller, &id, body.updates.try_into()?).await?.into()))
+    }
+
+    /// One notification
+    #[oai(path = "/transactional.get", method = "get", operation_id = "transactionalGet")]
+    async fn get(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The notification.
+        id: Query<String>,
+    ) -> Result<Json<NotificationAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        Ok(Json(self.0.transactional.get(&caller, &notification_id("/id", &id.0)?).await?.into()))
+    }
+
+    /// Lists notifications, newest first
+    #[oai(path = "/transactional.list", method = "get", operation_id = "transactionalList")]
+    async fn list(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// Part of the name or the id.
+        search: Query<Option<String>>,
+        /// All by default.
+        limit: Query<Option<u32>>,
+        /// How many to skip.
+        offset: Query<Option<u32>>,
+    ) -> Result<Json<NotificationsAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let search = search.0.filter(|text| !text.is_empty());
+        let limit = limit.0.filter(|limit| *limit > 0).map(u64::from);
+        let offset = u64::from(offset.0.unwrap_or(0));
+        Ok(Json(self.0.transactional.list(&caller, search.as_deref(), limit, offset).await?.into()))
+    }
+
+    /// Deletes a notification; its id stays taken
+    #[oai(path = "/transactional.delete", method = "post", operation_id = "transactionalDelete")]
+    async fn delete(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<NotificationIdBody>,
+    ) -> Result<Json<DeletedAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        self.0.transactional.delete(&caller, &notification_id("/id", &body.id.0)?).await?;
+        Ok(Json(DeletedAnswer { success: true }))
+    }
+
+    /// Sends a mail to one contact
+    ///
+    /// Contact, message and its place in the queue are stored together before the answer; the mail is
+    /// handed over at once after it, and again later when the mail server does not take it. What
+    /// becomes of it is told by `messages.list`. A repeated request with the same `external_id` is
+    /// answered with the first message and sends nothing.
+    ///
+    /// The author's name is that of `email_options.from_name`, else of the template's sender, else of
+    /// the provider's default sender. Replies go to `email_options.reply_to`, else to the template's.
+    #[oai(path = "/transactional.send", method = "post", operation_id = "transactionalSend")]
+    async fn send(&self, bearer: Bearer, Body(body): Body<SendBody>) -> Result<Json<SentAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let message = self.0.transactional.send(&caller, body.notification.try_into()?).await?;
+        Ok(Json(SentAnswer { message_id: message.to_string(), success: true }))
+    }
+}
+
+fn notification_id(pointer: &str, text: &str) -> Result<NotificationId, Invalid> {
+    NotificationId::parse(text).map_err(|rule| Invalid::one(pointer, rule))
+}

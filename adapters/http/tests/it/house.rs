@@ -1,0 +1,150 @@
+//! The surface of an installation in memory, and a client.
+
+use application::{
+    access::Access,
+    api_keys::ApiKeys,
+    integrations::Integrations,
+    members::Members,
+    platform::{Environment, Installation, Platform},
+    ports::{Clock, MailRoute, Mailbox, Vault as _},
+    rate_limit::RateLimiter,
+    readiness::Readiness,
+    users::Users,
+    workspaces::Workspaces,
+};
+use domain::email_address::EmailAddress;
+use http_api::{Features, HttpSettings, ShutdownGate};
+use memory::{FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainTokens, PlainVault, SequentialIds};
+use poem::{
+    Response,
+    endpoint::BoxEndpoint,
+    http::StatusCode,
+    test::{TestClient, TestRequestBuilder, TestResponse},
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub const ROOT: &str = "root@host.example";
+
+pub struct House {
+    pub client: TestClient<BoxEndpoint<'static, Response>>,
+    pub clock: FixedClock,
+    pub mailer: MemoryMailer,
+    pub vault: PlainVault,
+    pub gate: ShutdownGate,
+}
+
+/// An answer, read.
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Value,
+}
+
+impl House {
+    /// In development, with the root user.
+    pub async fn new() -> Self {
+        Self::with(Environment::Development, |_| {}).await
+    }
+
+    pub async fn with(environment: Environment, change: impl FnOnce(&mut HttpSettings)) -> Self {
+        let (broker, clock, mailer) = (MemoryBroker::new(), FixedClock::default(), MemoryMailer::new());
+        let (vault, ids) = (PlainVault::default(), Arc::new(SequentialIds::new()));
+        let time: Arc<dyn Clock> = Arc::new(clock.clone());
+        let email = |text: &str| EmailAddress::parse(text).unwrap();
+        let platform = Arc::new(Platform {
+            installation: Installation {
+                environment,
+                root_email: Some(email(ROOT)),
+                api_endpoint: "https://mail.host.example".into(),
+                mail_route: MailRoute::Outbox,
+                mail_from: Mailbox { address: email("no-reply@host.example"), name: None },
+                max_workspaces: 0,
+                max_users: 0,
+            },
+            broker: Arc::new(broker.clone()),
+            databases: Arc::new(broker.clone()),
+            clock: time.clone(),
+            ids: ids.clone(),
+            random: Arc::new(FixedRandom::default()),
+            vault: Arc::new(vault.clone()),
+            tokens: Arc::new(PlainTokens::default()),
+            mailer: Arc::new(mailer.clone()),
+            limiter: Arc::new(RateLimiter::new(time)),
+        });
+        let features = Features {
+            access: Access::new(platform.clone()),
+            api_keys: ApiKeys::new(platform.clone()),
+            integrations: Integrations::new(platform.clone()),
+            members: Members::new(platform.clone()),
+            readiness: Readiness::new(Arc::new(broker)),
+            users: Users::new(platform.clone()),
+            workspaces: Workspaces::new(platform),
+        };
+        features.users.ensure_root_user().await.unwrap();
+        let mut settings = HttpSettings::new(ids);
+        change(&mut settings);
+        let gate = settings.gate.clone();
+        Self { client: TestClient::new(http_api::api(features, settings)), clock, mailer, vault, gate }
+    }
+
+    /// With the workspace `acme`; answers also the token of its owner, who is root.
+    pub async fn with_workspace() -> (Self, String) {
+        let house = Self::new().await;
+        let token = house.root().await;
+        let made = house.post("/api/workspaces.create", Some(&token), &acme()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        (house, token)
+    }
+
+    /// Signs root in and answers the token.
+    pub async fn root(&self) -> String {
+        self.clock.advance(chrono::Duration::seconds(1));
+        let timestamp = self.clock.now().timestamp();
+        let signature = self.vault.hash(&format!("{ROOT}:{timestamp}"));
+        let body = json!({"email": ROOT, "timestamp": timestamp, "signature": signature});
+        let answer = self.post("/api/user.rootSignin", None, &body).await;
+        answer.body["token"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        self.send(self.client.post(path).body_json(body), token).await
+    }
+
+    pub async fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        self.send(self.client.get(path), token).await
+    }
+
+    async fn send(
+        &self,
+        request: TestRequestBuilder<'_, BoxEndpoint<'static, Response>>,
+        token: Option<&str>,
+    ) -> Answer {
+        let request = match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        read(request.send().await).await
+    }
+}
+
+pub async fn read(response: TestResponse) -> Answer {
+    let status = response.0.status();
+    let text = response.0.into_body().into_string().await.unwrap();
+    Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+}
+
+/// What makes the workspace `acme`.
+pub fn acme() -> Value {
+    json!({"id": "acme", "name": "Acme", "settings": settings()})
+}
+
+pub fn settings() -> Value {
+    json!({"timezone": "Europe/Paris", "default_language": "en", "languages": ["en", "fr"]})
+}
+
+impl Answer {
+    /// The places of the bad fields.
+    pub fn pointers(&self) -> Vec<&str> {
+        self.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect()
+    }
+}
