@@ -76,7 +76,9 @@ fn write_block(out: &mut String, block: &Value, channel: Channel, depth: usize) 
 
 fn hidden(block: &Value, channel: Channel) -> bool {
     match (block["attributes"]["visibility"].as_str(), channel) {
-        (Some("email_only"), Channel::Web) | (Some("web_only"), Channel::Email) => block["type"] == "mj-section",
+        (Some("email_only"), Channel::Web) | (Some("web_only"), Channel::Email) => {
+            block["type"] == "mj-section"
+        }
         _ => false,
     }
 }
@@ -163,13 +165,15 @@ mod tests {
 
     #[test]
     fn a_liquid_block_is_its_content() {
-        let block = json!({"type": "mj-body", "children": [{"type": "mj-liquid", "content": "{% if a < 3 %}"}]});
+        let block =
+            json!({"type": "mj-body", "children": [{"type": "mj-liquid", "content": "{% if a < 3 %}"}]});
         assert_eq!(mjml(block), "<mj-body>{% if a < 3 %}</mj-body>");
     }
 
     #[test]
     fn sections_are_left_out_where_they_are_not_wanted() {
-        let section = |visibility: &str| json!({"type": "mj-section", "attributes": {"visibility": visibility}});
+        let section =
+            |visibility: &str| json!({"type": "mj-section", "attributes": {"visibility": visibility}});
         assert_eq!(to_mjml(&section("email_only"), Channel::Web), "");
         assert_eq!(to_mjml(&section("web_only"), Channel::Email), "");
         assert_eq!(to_mjml(&section("email_only"), Channel::Email), "<mj-section />");

@@ -186,11 +186,12 @@ impl Marked {
             }
             let link = is_link(&tag);
             for attribute in markup::attributes(html, &tag) {
-                let address = ["href", "src", "action"].iter().any(|n| attribute.name.eq_ignore_ascii_case(n));
+                let name = tokens.without(attribute.name);
+                let address = ["href", "src", "action"].iter().any(|known| name.eq_ignore_ascii_case(known));
                 if !address || !attribute.has_value {
                     continue;
                 }
-                let link = link && attribute.name.eq_ignore_ascii_case("href");
+                let link = link && name.eq_ignore_ascii_case("href");
                 match address_in_place(&attribute, link, tokens, evaluate) {
                     Address::Same => {}
                     Address::Written(value) => out.replace(attribute.at, attribute.value.len(), &value),

@@ -76,7 +76,10 @@ pub struct Template(Parsed);
 enum Parsed {
     /// Without any Liquid.
     Text(String),
-    Liquid { elements: liquid_core::Template, size: usize },
+    Liquid {
+        elements: liquid_core::Template,
+        size: usize,
+    },
 }
 
 /// What rendering made.
@@ -157,7 +160,8 @@ pub fn locate(source: &str, mode: Mode, error: &liquid_core::Error) -> LiquidErr
         }
     }
     let text = error.to_string();
-    let reason = text.lines().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or("it is not valid Liquid");
+    let reason =
+        text.lines().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or("it is not valid Liquid");
     LiquidError::at(0, format!("the Liquid cannot be read: {reason}"))
 }
 

@@ -5,21 +5,48 @@ use crate::{
     markup::{self, Markup, Scanner, Tag},
     mjml::Tokens,
 };
+use std::collections::HashMap;
 
 /// Elements that start on a new line.
 const BLOCKS: [&str; 18] = [
-    "p", "div", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre",
-    "section", "article", "hr",
+    "p",
+    "div",
+    "table",
+    "tr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "pre",
+    "section",
+    "article",
+    "hr",
 ];
 /// Elements with an empty line around them.
 const APART: [&str; 10] = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote"];
+/// In a template of text: what follows starts on a new line.
+const NEW_LINE: char = '\u{3}';
+/// The same with an empty line between.
+const APART_LINE: char = '\u{4}';
 /// Elements whose text nobody sees.
 const UNSEEN: [&str; 4] = ["head", "title", "style", "script"];
 
 /// The text of HTML whose Liquid was replaced by tokens; the tokens of what is left out are kept as far
 /// as they execute something.
 pub fn from_html(html: &str, tokens: &Tokens) -> String {
-    let mut writer = Writer { tokens, out: String::with_capacity(html.len() / 4), unseen: None, links: Vec::new() };
+    let mut writer = Writer {
+        tokens,
+        out: String::with_capacity(html.len() / 4),
+        unseen: None,
+        links: Vec::new(),
+        urls: urls(html, tokens),
+    };
     let mut from = 0;
     for found in Scanner::new(html) {
         let (start, end) = match &found {
@@ -38,15 +65,38 @@ pub fn from_html(html: &str, tokens: &Tokens) -> String {
     tokens.restore(&writer.out)
 }
 
+/// How often each URL is linked.
+fn urls(html: &str, tokens: &Tokens) -> HashMap<String, usize> {
+    let mut urls = HashMap::new();
+    for found in Scanner::new(html) {
+        if let Markup::Tag(tag) = found
+            && !tag.closing
+            && tag.name.eq_ignore_ascii_case("a")
+        {
+            *urls.entry(attribute(html, &tag, "href", tokens).unwrap_or_default()).or_default() += 1;
+        }
+    }
+    urls
+}
+
+/// The value of an attribute, without entities.
+fn attribute(html: &str, tag: &Tag<'_>, name: &str, tokens: &Tokens) -> Option<String> {
+    let attributes = markup::attributes(html, tag);
+    let found = attributes.iter().find(|a| tokens.without(a.name).eq_ignore_ascii_case(name));
+    found.map(|attribute| markup::unescape(attribute.value).trim().to_owned())
+}
+
 struct Writer<'a> {
     tokens: &'a Tokens,
     out: String,
     unseen: Option<String>,
     /// URLs of open links and where their text starts.
     links: Vec<(String, usize)>,
+    urls: HashMap<String, usize>,
 }
 
 impl Writer<'_> {
+    /// Keeps what is executed of something that is not seen.
     fn executed(&mut self, hidden: &str) {
         for (_, token) in self.tokens.split(hidden) {
             if let Some((token, kept)) = token
@@ -62,28 +112,16 @@ impl Writer<'_> {
             self.executed(text);
             return;
         }
-        let text = markup::numeric_entities(text);
-        for character in markup::unescape(&text).chars() {
-            match character {
-                '\u{200b}'..='\u{200d}' | '\u{ad}' | '\u{feff}' | '\u{34f}' => {}
-                blank if blank.is_whitespace() => {
-                    if !self.out.ends_with([' ', '\n']) {
-                        self.out.push(' ');
-                    }
-                }
-                other => self.out.push(other),
-            }
+        for (before, token) in self.tokens.split(text) {
+            let blank = |c: char| if c.is_whitespace() { ' ' } else { c };
+            self.out.extend(markup::unescape(before).chars().filter(|c| !is_invisible(*c)).map(blank));
+            self.out.push_str(token.map_or("", |(token, _)| token));
         }
     }
 
-    /// Starts a new line, with at least `breaks` line breaks before it.
-    fn line(&mut self, breaks: usize) {
-        let kept = self.out.trim_end_matches(' ').len();
-        self.out.truncate(kept);
-        let have = self.out.len() - self.out.trim_end_matches('\n').len();
-        if !self.out.is_empty() {
-            self.out.extend(std::iter::repeat_n('\n', breaks.saturating_sub(have)));
-        }
+    /// Ends the line at the start or the end of an element.
+    fn line(&mut self, name: &str) {
+        self.out.push(if APART.contains(&name) { APART_LINE } else { NEW_LINE });
     }
 
     fn open(&mut self, html: &str, tag: &Tag<'_>) {
@@ -92,20 +130,17 @@ impl Writer<'_> {
             self.executed(&html[tag.start..tag.end]);
             return;
         }
-        let attributes = markup::attributes(html, tag);
-        let attribute = |wanted: &str| {
-            attributes.iter().find(|a| a.name.eq_ignore_ascii_case(wanted)).map(|a| markup::unescape(a.value))
-        };
+        let attribute = |name| attribute(html, tag, name, self.tokens);
         match name.as_str() {
             "br" => self.out.push('\n'),
             "li" => {
-                self.line(1);
+                self.line(&name);
                 self.out.push_str("- ");
             }
             "hr" => {
-                self.line(1);
+                self.line(&name);
                 self.out.push_str("---");
-                self.line(1);
+                self.line(&name);
             }
             "img" => {
                 if let Some(alt) = attribute("alt") {
@@ -114,11 +149,11 @@ impl Writer<'_> {
             }
             "td" | "th" => self.text(" "),
             "a" => {
-                let url = attribute("href").map(|url| url.trim().to_owned()).unwrap_or_default();
+                let url = attribute("href").unwrap_or_default();
                 self.links.push((url, self.out.len()));
             }
             other if UNSEEN.contains(&other) && !tag.empty => self.unseen = Some(name),
-            other if BLOCKS.contains(&other) => self.line(if APART.contains(&other) { 2 } else { 1 }),
+            other if BLOCKS.contains(&other) => self.line(other),
             _ => {}
         }
     }
@@ -133,39 +168,52 @@ impl Writer<'_> {
         }
         if name == "a" {
             let Some((url, start)) = self.links.pop() else { return };
-            let label = self.out.get(start..).unwrap_or_default().trim().to_owned();
+            let between = |c: char| c.is_whitespace() || matches!(c, NEW_LINE | APART_LINE);
+            let label = self.out.get(start..).unwrap_or_default().trim_matches(between).to_owned();
             let address = url.strip_prefix("mailto:").or_else(|| url.strip_prefix("tel:")).unwrap_or(&url);
             if address.is_empty() || address.starts_with('#') || label == address {
                 return;
             }
-            if label.is_empty() {
-                self.out.push_str(address);
-            } else {
-                let kept = self.out.trim_end().len();
+            if !label.is_empty() {
+                let kept = self.out.trim_end_matches(between).len();
                 self.out.truncate(kept);
                 self.out.push_str(&format!(" ({address})"));
+            } else if self.urls.get(&url).is_none_or(|count| *count < 2) {
+                self.out.push_str(address);
             }
         } else if BLOCKS.contains(&name.as_str()) {
-            self.line(if APART.contains(&name.as_str()) { 2 } else { 1 });
+            self.line(&name);
         }
     }
 }
 
-/// Tidies a rendered text: no blanks at the ends of lines, at most one empty line in a row.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200d}' | '\u{ad}' | '\u{feff}' | '\u{34f}')
+}
+
+/// Lays a rendered text out: no blanks around lines, no needless ones within, at most one empty line in
+/// a row. Only now is it known which elements are there.
 pub fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut empty = 1;
-    for line in text.lines() {
-        let line = line.trim();
-        if line.is_empty() {
-            empty += 1;
-            continue;
+    let (mut lines, mut broken, mut blank) = (0_usize, 0_usize, false);
+    for character in text.chars() {
+        match character {
+            NEW_LINE => lines = lines.max(1),
+            APART_LINE => lines = 2,
+            '\n' => broken += 1,
+            other if other.is_whitespace() => blank = true,
+            other => {
+                let lines = std::mem::take(&mut lines).max(std::mem::take(&mut broken).min(2));
+                if !out.is_empty() {
+                    out.extend(std::iter::repeat_n('\n', lines));
+                    if blank && lines == 0 {
+                        out.push(' ');
+                    }
+                }
+                blank = false;
+                out.push(other);
+            }
         }
-        if !out.is_empty() {
-            out.push_str(if empty > 0 { "\n\n" } else { "\n" });
-        }
-        out.push_str(line);
-        empty = 0;
     }
     out.push('\n');
     out

@@ -1,8 +1,11 @@
 //! A content with its MJML compiled and its Liquid parsed; each recipient costs only the rendering.
 
 use crate::{
-    liquid::{LiquidError, Rendered, Template, syntax::{Mode, Piece, pieces, rewrite}},
     links::Marked,
+    liquid::{
+        LiquidError, Rendered, Template,
+        syntax::{Mode, Piece, pieces, rewrite},
+    },
     markup,
     mjml::{self, Skeleton, Tokens},
     plain,
@@ -157,12 +160,18 @@ impl Prepared {
     fn body(&self, data: &Value, preview: Option<&str>) -> Result<(Rendered, String), RenderError> {
         let now = self.clock.now();
         let own = self.own(preview, Mode::Html, "the preview")?;
-        let preview = own.as_deref().unwrap_or(&self.preview).render(data, now).map_err(failed("the preview"))?;
+        let preview =
+            own.as_deref().unwrap_or(&self.preview).render(data, now).map_err(failed("the preview"))?;
         let body = self.html.render(data, now).map_err(failed("the mail"))?;
         Ok((body, one_line(&preview.text)))
     }
 
-    fn own(&self, given: Option<&str>, mode: Mode, what: &'static str) -> Result<Option<Arc<Template>>, RenderError> {
+    fn own(
+        &self,
+        given: Option<&str>,
+        mode: Mode,
+        what: &'static str,
+    ) -> Result<Option<Arc<Template>>, RenderError> {
         let given = given.filter(|line| !line.is_empty());
         given.map(|line| self.lines.parsed(mode, line)).transpose().map_err(failed(what))
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     blocks::{self, Channel},
-    liquid::{Template, syntax::Mode},
     links::Marked,
+    liquid::{Template, syntax::Mode},
     mjml,
     prepared::{self, Lines, Prepared},
 };
@@ -40,7 +40,8 @@ impl MjmlRenderer {
     /// A renderer that keeps up to `bytes` of prepared contents.
     #[must_use]
     pub fn with_cache(clock: Arc<dyn Clock>, bytes: u64) -> Self {
-        let weigh = |_: &TemplateKey, prepared: &Arc<Prepared>| u32::try_from(prepared.size()).unwrap_or(u32::MAX);
+        let weigh =
+            |_: &TemplateKey, prepared: &Arc<Prepared>| u32::try_from(prepared.size()).unwrap_or(u32::MAX);
         Self {
             prepared: Cache::builder().weigher(weigh).max_capacity(bytes).build(),
             lines: Lines::default(),
@@ -92,7 +93,8 @@ impl MjmlRenderer {
         let prepared = Prepared::new(content, &mjml, self.lines.clone(), Arc::clone(&self.clock))?;
         let html = prepared.html(data, None, links).map_err(|error| mjml::refused_whole(&error.message))?;
         let failed = |error| prepared::refused(&error, "the mail");
-        let written = Template::parse(&mjml, Mode::Html).map_err(failed)?.render(data, now).map_err(failed)?;
+        let written =
+            Template::parse(&mjml, Mode::Html).map_err(failed)?.render(data, now).map_err(failed)?;
         let mjml = Marked::default().resolve(&written.text, &written.links, "", None);
         Ok(Compiled { mjml, html, subject, subject_preview })
     }

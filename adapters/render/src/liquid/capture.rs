@@ -3,8 +3,8 @@
 use super::runtime::{Captured, FoundLinks, MAX_VALUE, Sink, spend};
 use crate::links;
 use liquid_core::{
-    BlockReflection, Error, Language, ParseBlock, Renderable, Result, Runtime, TagBlock, TagTokenIter, Template,
-    Value,
+    BlockReflection, Error, Language, ParseBlock, Renderable, Result, Runtime, TagBlock, TagTokenIter,
+    Template, Value,
 };
 use std::io::Write;
 
@@ -76,7 +76,9 @@ impl Renderable for Collected {
         let made = sink.into_text();
         let Some(name) = &self.name else {
             let mark = links::found_mark(made, &mut runtime.registers().get_mut::<FoundLinks>().0);
-            return writer.write_all(mark.as_bytes()).map_err(|_| Error::with_msg("the mail would be too large"));
+            return writer
+                .write_all(mark.as_bytes())
+                .map_err(|_| Error::with_msg("the mail would be too large"));
         };
         runtime.registers().get_mut::<Captured>().0.insert(made.clone());
         runtime.set_global(name.clone().into(), Value::scalar(made));

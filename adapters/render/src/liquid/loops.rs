@@ -102,7 +102,10 @@ impl ParseBlock for Loop {
 fn parse_header(arguments: &mut TagTokenIter<'_>) -> Result<Header> {
     let item = arguments.expect_next("the name of the variable is missing")?;
     let item = item.expect_identifier().into_result()?.to_owned();
-    arguments.expect_next("\"in\" is missing")?.expect_str("in").into_result_custom_msg("\"in\" was expected")?;
+    arguments
+        .expect_next("\"in\" is missing")?
+        .expect_str("in")
+        .into_result_custom_msg("\"in\" was expected")?;
     let source = arguments.expect_next("a list or a range is missing")?;
     let written = source.as_str().trim().to_owned();
     let source = match source.expect_range() {
@@ -167,7 +170,9 @@ impl Rounds<'_> {
     fn with<T>(&self, at: usize, act: impl FnOnce(&dyn ValueView) -> T) -> T {
         match self {
             Self::List(items) => act(items[at].as_view()),
-            Self::Range(first, _) => act(&Scalar::new(first.saturating_add(i64::try_from(at).unwrap_or(i64::MAX)))),
+            Self::Range(first, _) => {
+                act(&Scalar::new(first.saturating_add(i64::try_from(at).unwrap_or(i64::MAX))))
+            }
         }
     }
 }

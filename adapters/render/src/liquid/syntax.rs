@@ -89,7 +89,14 @@ impl<'a> Parts<'a> {
         let inner = &tag[2..tag.len() - 2];
         let (trim_start, inner) = inner.strip_prefix('-').map_or((false, inner), |rest| (true, rest));
         let (trim_end, inner) = inner.strip_suffix('-').map_or((false, inner), |rest| (true, rest));
-        Self { output: tag.starts_with("{{"), trim_start, trim_end, inner: clean(inner.trim(), mode) }
+        // The line breaks of a text that was made from HTML are not those that the author trims.
+        let trims = mode != Mode::TextOfHtml;
+        Self {
+            output: tag.starts_with("{{"),
+            trim_start: trim_start && trims,
+            trim_end: trim_end && trims,
+            inner: clean(inner.trim(), mode),
+        }
     }
 
     /// The name of a tag and what follows it.
@@ -105,7 +112,8 @@ impl<'a> Parts<'a> {
 
 /// Removes what editors put into tags: hard blanks, invisible characters and, in HTML, entities.
 fn clean(inner: &str, mode: Mode) -> Cow<'_, str> {
-    let odd = |c: char| matches!(c, '&' | '\u{a0}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\t' | '\r' | '\n');
+    let odd =
+        |c: char| matches!(c, '&' | '\u{a0}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\t' | '\r' | '\n');
     if !inner.contains(odd) {
         return Cow::Borrowed(inner);
     }
@@ -120,9 +128,8 @@ fn clean(inner: &str, mode: Mode) -> Cow<'_, str> {
     Cow::Owned(text.replace(['\u{a0}', '\t'], " "))
 }
 
-const BLOCKS: [&str; 10] = [
-    "if", "unless", "for", "case", "capture", "tablerow", "ifchanged", "comment", "raw", links::BLOCK,
-];
+const BLOCKS: [&str; 10] =
+    ["if", "unless", "for", "case", "capture", "tablerow", "ifchanged", "comment", "raw", links::BLOCK];
 const TAGS: [&str; 6] = ["assign", "cycle", "increment", "decrement", "break", "continue"];
 const BRANCHES: [&str; 3] = ["else", "elsif", "when"];
 
@@ -133,7 +140,8 @@ const BRANCHES: [&str; 3] = ["else", "elsif", "when"];
 pub fn rewrite(source: &str, mode: Mode) -> Result<String, LiquidError> {
     let pieces = pieces(source)
         .map_err(|at| LiquidError::at(line_of(source, at), "a Liquid tag is opened but never closed"))?;
-    let mut writer = Writer { source, mode, out: String::with_capacity(source.len() + 256), open: Vec::new() };
+    let mut writer =
+        Writer { source, mode, out: String::with_capacity(source.len() + 256), open: Vec::new() };
     for piece in pieces {
         match piece {
             Piece::Text(text) => writer.text(text),
@@ -214,7 +222,8 @@ impl Writer<'_> {
             _ if BLOCKS.contains(&name) => {
                 self.open.push((name.to_owned(), at));
                 if self.open.len() > MAX_NESTING {
-                    return self.fail(at, format!("more than {MAX_NESTING} Liquid blocks within one another"));
+                    return self
+                        .fail(at, format!("more than {MAX_NESTING} Liquid blocks within one another"));
                 }
                 self.emit(parts, "{%", &spaced(name, rest), "%}");
             }
@@ -253,7 +262,8 @@ impl Writer<'_> {
             return self.fail(at, "a value is missing before the first |");
         }
         let filtered = known_filters(&links);
-        let chain = if self.mode == Mode::Html { escaped(filtered) } else { without_markup(filtered) };
+        let chain =
+            if self.mode == Mode::Html { escaped(filtered) } else { without_markup(filtered, self.mode) };
         self.emit(parts, "{{", &join(&chain), "}}");
         Ok(())
     }
@@ -303,7 +313,12 @@ fn filter_name(link: &str) -> &str {
 /// Drops filters that nobody knows: the value passes unchanged.
 fn known_filters(links: &[String]) -> Vec<String> {
     let known = |link: &str| filters::exists(filter_name(link));
-    links.iter().enumerate().filter(|(at, link)| *at == 0 || known(link)).map(|(_, link)| link.clone()).collect()
+    links
+        .iter()
+        .enumerate()
+        .filter(|(at, link)| *at == 0 || known(link))
+        .map(|(_, link)| link.clone())
+        .collect()
 }
 
 /// Adds the escaping to a chain for HTML, unless its end says how the value is to be written.
@@ -329,11 +344,16 @@ fn escaped(mut chain: Vec<String>) -> Vec<String> {
     }
 }
 
-/// In text, markup that was asked for with `raw` loses its tags.
-fn without_markup(mut chain: Vec<String>) -> Vec<String> {
+/// In text, markup that was asked for with `raw` loses its tags, and what was meant for HTML is not done.
+fn without_markup(mut chain: Vec<String>, mode: Mode) -> Vec<String> {
     let end = chain.len() - 1;
-    if end > 0 && filter_name(&chain[end]) == "raw" {
-        "strip_html".clone_into(&mut chain[end]);
+    match filter_name(&chain[end]) {
+        "raw" if end > 0 => "strip_html".clone_into(&mut chain[end]),
+        "newline_to_br" | "escape" | "escape_once" | "h" if end > 0 && mode == Mode::TextOfHtml => {
+            chain.pop();
+            return without_markup(chain, mode);
+        }
+        _ => {}
     }
     chain
 }

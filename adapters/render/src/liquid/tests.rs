@@ -145,11 +145,23 @@ fn tags_do_as_in_shopify() {
     table(
         &[
             ("{% for i in list reversed %}{{ forloop.index }}{{ i }}{% endfor %}", "1c2b3a"),
-            ("{% for i in list limit: 2 %}{{ i }}{% endfor %}|{% for i in list offset: continue %}{{ i }}{% endfor %}", "ab|c"),
-            ("{% for i in (1..n) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}{% break %}{% endif %}{{ i }}{% endfor %}", "13"),
+            (
+                "{% for i in list limit: 2 %}{{ i }}{% endfor %}|{% for i in list offset: continue %}{{ i }}{% endfor %}",
+                "ab|c",
+            ),
+            (
+                "{% for i in (1..n) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}{% break %}{% endif %}{{ i }}{% endfor %}",
+                "13",
+            ),
             ("{% for p in o %}{{ p[0] }}={{ p[1] }}{% endfor %}", "x=1"),
-            ("{% for i in list %}{% for j in (1..2) %}{{ forloop.parentloop.index }}{{ forloop.last }} {% endfor %}{% endfor %}", "1false 1true 2false 2true 3false 3true "),
-            ("{% tablerow i in list cols: 2 %}{{ i }}{% endtablerow %}", "<tr class=\"row1\"><td class=\"col1\">a</td><td class=\"col2\">b</td></tr><tr class=\"row2\"><td class=\"col1\">c</td></tr>"),
+            (
+                "{% for i in list %}{% for j in (1..2) %}{{ forloop.parentloop.index }}{{ forloop.last }} {% endfor %}{% endfor %}",
+                "1false 1true 2false 2true 3false 3true ",
+            ),
+            (
+                "{% tablerow i in list cols: 2 %}{{ i }}{% endtablerow %}",
+                "<tr class=\"row1\"><td class=\"col1\">a</td><td class=\"col2\">b</td></tr><tr class=\"row2\"><td class=\"col1\">c</td></tr>",
+            ),
             ("{% if n == 1 %}1{% elsif n == 5 %}5{% else %}e{% endif %}", "5"),
             ("{% if true or false and false %}y{% endif %}", "y"),
             ("{% if false and false or true %}y{% else %}n{% endif %}", "n"),
@@ -192,10 +204,16 @@ fn values_are_escaped_in_html_once() {
         ("{{ v | h }}", escaped),
         ("{{ v | raw }}", "<b>\"Tom\" & 'Jerry'</b>"),
         ("{{ v | raw | append: '' }}", escaped),
-        ("{{ v | append: '<' | upcase | downcase }}", "&lt;b&gt;&quot;tom&quot; &amp; &#39;jerry&#39;&lt;/b&gt;&lt;"),
+        (
+            "{{ v | append: '<' | upcase | downcase }}",
+            "&lt;b&gt;&quot;tom&quot; &amp; &#39;jerry&#39;&lt;/b&gt;&lt;",
+        ),
         ("{% echo v %}", escaped),
         ("{% liquid echo v %}", escaped),
-        ("{% capture c %}<i>{{ v }}</i>{% endcapture %}{{ c }}", "<i>&lt;b&gt;&quot;Tom&quot; &amp; &#39;Jerry&#39;&lt;/b&gt;</i>"),
+        (
+            "{% capture c %}<i>{{ v }}</i>{% endcapture %}{{ c }}",
+            "<i>&lt;b&gt;&quot;Tom&quot; &amp; &#39;Jerry&#39;&lt;/b&gt;</i>",
+        ),
         ("{{ lines | newline_to_br }}", "a<br />\n&lt;b&gt;"),
         ("{{ lines | escape | newline_to_br }}", "a<br />\n&lt;b&gt;"),
         ("{{ '<' | as_markup }}", "&lt;"),
@@ -222,7 +240,10 @@ fn data_is_never_read_as_liquid() {
     let data = json!({"name": "{{ secret }}{% for i in (1..9) %}x{% endfor %}", "secret": "s"});
     assert_eq!(html("{{ name | raw }}", &data), "{{ secret }}{% for i in (1..9) %}x{% endfor %}");
     assert_eq!(text("{% assign n = name %}{{ n }}", &data), data["name"].as_str().unwrap());
-    assert_eq!(text("{% capture n %}{{ name }}{% endcapture %}{{ n }}", &data), data["name"].as_str().unwrap());
+    assert_eq!(
+        text("{% capture n %}{{ name }}{% endcapture %}{{ n }}", &data),
+        data["name"].as_str().unwrap()
+    );
 }
 
 #[test]
@@ -268,7 +289,11 @@ fn work_is_bounded() {
         grow("{% assign s = s | split: '' | join: s %}"),
         grow("{% capture s %}{{ s }}{{ s }}{% endcapture %}"),
         format!("{{% assign l = 'a,b,c' | split: ',' %}}{}", grow("{% assign l = l | concat: l %}")),
-        format!("{}{}", &grow("{% assign s = s | append: s %}")[..35 + 15 * 30], "{% for i in (1..1000) %}{% assign k = s | append: i %}{% capture z %}{{ k }}{% endcapture %}{% endfor %}"),
+        format!(
+            "{}{}",
+            &grow("{% assign s = s | append: s %}")[..35 + 15 * 30],
+            "{% for i in (1..1000) %}{% assign k = s | append: i %}{% capture z %}{{ k }}{% endcapture %}{% endfor %}"
+        ),
     ];
     for source in &sources {
         let start = std::time::Instant::now();
@@ -294,7 +319,8 @@ fn depth_and_size_are_bounded() {
 
 #[test]
 fn division_by_zero_is_an_error_without_values() {
-    let error = try_render("{{ secret | divided_by: 0 }}", &json!({"secret": 12345}), Mode::Text).unwrap_err();
+    let error =
+        try_render("{{ secret | divided_by: 0 }}", &json!({"secret": 12345}), Mode::Text).unwrap_err();
     assert_eq!(error.message, "a number is divided by 0");
 }
 

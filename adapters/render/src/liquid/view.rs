@@ -157,7 +157,9 @@ impl ObjectView for JsonView {
     }
 
     fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
-        Box::new(self.0.as_object().into_iter().flat_map(|map| map.keys()).map(|key| KStringCow::from_ref(key)))
+        Box::new(
+            self.0.as_object().into_iter().flat_map(|map| map.keys()).map(|key| KStringCow::from_ref(key)),
+        )
     }
 
     fn values<'k>(&'k self) -> Box<dyn Iterator<Item = &'k dyn ValueView> + 'k> {

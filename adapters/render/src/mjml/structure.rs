@@ -90,8 +90,16 @@ impl Structure {
     pub fn read(source: &str, liquid: &Tokens) -> Result<Self, Vec<Fault>> {
         let inline = source.contains("inline=\"inline\"") || source.contains("inline='inline'");
         let structure = Self { contents: Tokens::for_source(source), ..Self::default() };
-        let mut reader =
-            Reader { source, liquid, inline, structure, faults: Vec::new(), open: Vec::new(), from: 0, body: false };
+        let mut reader = Reader {
+            source,
+            liquid,
+            inline,
+            structure,
+            faults: Vec::new(),
+            open: Vec::new(),
+            from: 0,
+            body: false,
+        };
         reader.read();
         if reader.faults.is_empty() { Ok(reader.structure) } else { Err(reader.faults) }
     }
@@ -190,7 +198,8 @@ impl<'a> Reader<'a> {
             let outside = matches!(parent, "" | "mjml" | "mj-head");
             match parent {
                 _ if outside && kept.starts_with("{%") => {
-                    let aside = if self.body { &mut self.structure.after } else { &mut self.structure.before };
+                    let aside =
+                        if self.body { &mut self.structure.after } else { &mut self.structure.before };
                     aside.push_str(token);
                 }
                 "mj-head" => self.structure.mjml.push_str(&format!("<mj-raw>{token}</mj-raw>")),
@@ -241,7 +250,11 @@ impl<'a> Reader<'a> {
                 self.copy(tag.start, tag.end);
             }
             Some((name, _)) => {
-                self.fault(tag.start, format!("</{}> stands where </{name}> is expected", tag.name), tag.name);
+                self.fault(
+                    tag.start,
+                    format!("</{}> stands where </{name}> is expected", tag.name),
+                    tag.name,
+                );
             }
             None => self.fault(tag.start, format!("</{}> closes nothing that is open", tag.name), tag.name),
         }
@@ -300,7 +313,9 @@ fn closing(source: &str, tag: &Tag<'_>) -> Option<(usize, usize)> {
         let after = start + close.len();
         match source.as_bytes().get(after)? {
             b'>' => return Some((start, after + 1)),
-            byte if byte.is_ascii_whitespace() => return Some((start, after + source[after..].find('>')? + 1)),
+            byte if byte.is_ascii_whitespace() => {
+                return Some((start, after + source[after..].find('>')? + 1));
+            }
             _ => from = after,
         }
     }

@@ -38,7 +38,9 @@ fn liquid_survives_wherever_it_stands() {
         body(&format!("<mj-hero>{liquid}</mj-hero>")),
         body(&format!("<mj-raw>{liquid}</mj-raw>")),
         body(&format!("<mj-section><mj-column><mj-image src=\"{liquid}\" /></mj-column></mj-section>")),
-        body(&format!("<mj-section><mj-column><mj-button href='{liquid}'>x</mj-button></mj-column></mj-section>")),
+        body(&format!(
+            "<mj-section><mj-column><mj-button href='{liquid}'>x</mj-button></mj-column></mj-section>"
+        )),
         body(&format!("<mj-section background-color=\"{liquid}\"></mj-section>")),
         body(&format!(
             "<mj-section><mj-column><mj-social>{liquid}<mj-social-element name=\"x\">{liquid}</mj-social-element></mj-social></mj-column></mj-section>"
@@ -46,7 +48,9 @@ fn liquid_survives_wherever_it_stands() {
         body(&format!(
             "<mj-section><mj-column><mj-table><tr><td>a</td></tr>{liquid}</mj-table></mj-column></mj-section>"
         )),
-        body(&format!("<mj-section><mj-column><mj-accordion>{liquid}</mj-accordion></mj-column></mj-section>")),
+        body(&format!(
+            "<mj-section><mj-column><mj-accordion>{liquid}</mj-accordion></mj-column></mj-section>"
+        )),
         body(&format!(
             "<mj-section><mj-column><mj-navbar>{liquid}<mj-navbar-link href=\"{liquid}\">x</mj-navbar-link></mj-navbar></mj-column></mj-section>"
         )),
@@ -68,7 +72,11 @@ fn loops_and_conditions_go_around_components() {
     let data = json!({"sections": [{"t": "one", "show": true}, {"t": "two"}, {"t": "a&b", "show": true}]});
     let html = rendered(&source, &data);
     assert!(html.contains("[one]") && html.contains("[a&amp;b]") && !html.contains("[two]"), "{html}");
-    assert_eq!(html.matches("border-top:solid 4px #000000").count(), 2, "one divider with its fallback: {html}");
+    assert_eq!(
+        html.matches("border-top:solid 4px #000000").count(),
+        2,
+        "one divider with its fallback: {html}"
+    );
 }
 
 #[test]
@@ -82,7 +90,9 @@ fn what_is_assigned_outside_of_the_body_is_known_inside() {
 
 #[test]
 fn html_in_texts_may_be_as_loose_as_in_browsers() {
-    for loose in ["a < b & c", "<p>one<p>two", "<ul><li>x</ul>", "<br>", "<img src=x>", "&nbsp;&euro;&nope;", "<td"] {
+    for loose in
+        ["a < b & c", "<p>one<p>two", "<ul><li>x</ul>", "<br>", "<img src=x>", "&nbsp;&euro;&nope;", "<td"]
+    {
         let html = restored(&text(loose));
         let wanted = crate::markup::numeric_entities(loose).into_owned();
         assert!(html.contains(&wanted), "{loose}: {html}");
@@ -113,7 +123,13 @@ fn the_preview_is_taken_out() {
 fn faults_are_named_where_the_author_made_them() {
     let nested = "<mj-wrapper>".repeat(5000);
     for (source, line, column, tag, part) in [
-        ("<mjml>\n <mj-body>\n  <mj-include path=\"x\" /></mj-body></mjml>", 3, 3, "mj-include", "not available"),
+        (
+            "<mjml>\n <mj-body>\n  <mj-include path=\"x\" /></mj-body></mjml>",
+            3,
+            3,
+            "mj-include",
+            "not available",
+        ),
         ("<mjml>\n<mj-body>{{ long_name }}<mj-foo /></mj-body></mjml>", 2, 25, "mj-foo", "not a known"),
         ("<mjml><mj-body>\n<mj-section>\n</mj-body></mjml>", 3, 1, "mj-body", "</mj-section> is expected"),
         ("<mjml><mj-body>\n<mj-text>a", 2, 1, "mj-text", "never closed"),
@@ -121,10 +137,34 @@ fn faults_are_named_where_the_author_made_them() {
         ("<mjml><mj-body>\n<mj-section", 2, 1, "mj-section", "no closing >"),
         ("<mjml><mj-body></mj-body></mjml></mj-x>", 1, 33, "mj-x", "not a known"),
         ("<mjml><mj-body>\n{{ a </mj-body></mjml>", 2, 1, "", "never closed"),
-        ("<mjml><mj-head>\n<mj-text>x</mj-text></mj-head><mj-body></mj-body></mjml>", 2, 2, "mj-text", "not allowed here"),
-        ("<mjml><mj-head><mj-html-attributes></mj-html-attributes></mj-head></mjml>", 1, 16, "mj-html-attributes", "known"),
-        ("<mjml><mj-body>\n<mj-image {% if a %}src=\"x\"{% endif %} /></mj-body></mjml>", 2, 1, "mj-image", "between the attributes"),
-        ("<mjml><mj-head><mj-attributes>{{ x }}</mj-attributes></mj-head></mjml>", 1, 31, "mj-attributes", "cannot stand here"),
+        (
+            "<mjml><mj-head>\n<mj-text>x</mj-text></mj-head><mj-body></mj-body></mjml>",
+            2,
+            2,
+            "mj-text",
+            "not allowed here",
+        ),
+        (
+            "<mjml><mj-head><mj-html-attributes></mj-html-attributes></mj-head></mjml>",
+            1,
+            16,
+            "mj-html-attributes",
+            "known",
+        ),
+        (
+            "<mjml><mj-body>\n<mj-image {% if a %}src=\"x\"{% endif %} /></mj-body></mjml>",
+            2,
+            1,
+            "mj-image",
+            "between the attributes",
+        ),
+        (
+            "<mjml><mj-head><mj-attributes>{{ x }}</mj-attributes></mj-head></mjml>",
+            1,
+            31,
+            "mj-attributes",
+            "cannot stand here",
+        ),
         (nested.as_str(), 1, 1201, "mj-wrapper", "within one another"),
         ("nothing", 1, 1, "mjml", ""),
     ] {

@@ -1,6 +1,7 @@
 //! Takes Liquid out of a source and puts it back: in between there are only letters and digits.
 
 use crate::liquid::syntax::{Piece, pieces};
+use std::borrow::Cow;
 
 /// What was taken out. A token is the prefix, a number and a letter for its kind.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +86,14 @@ impl Tokens {
     /// Whether a text holds a token.
     pub fn any(&self, text: &str) -> bool {
         !self.prefix.is_empty() && text.contains(&self.prefix)
+    }
+
+    /// A text without its tokens.
+    pub fn without<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !self.any(text) {
+            return Cow::Borrowed(text);
+        }
+        self.split(text).into_iter().map(|(before, _)| before).collect()
     }
 
     /// Cuts a text at its tokens: the text before, and what the token stands for.

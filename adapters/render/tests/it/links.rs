@@ -19,17 +19,41 @@ async fn links_are_led_over_the_policy() {
         ("<a href=\"https://x.example/\">", "<a href=\"https://t.example/r?https://x.example/\">"),
         ("<a href='https://x.example/'>", "<a href='https://t.example/r?https://x.example/'>"),
         ("<A HREF=https://x.example/>", "<A HREF=\"https://t.example/r?https://x.example/\">"),
-        ("<a title=\"x > y\" href=\"https://x.example/?a=1&amp;b=2\">", "href=\"https://t.example/r?https://x.example/?a=1&b=2\">"),
-        ("<map><area href=\"https://x.example\"></map>", "<area href=\"https://t.example/r?https://x.example\">"),
+        (
+            "<a title=\"x > y\" href=\"https://x.example/?a=1&amp;b=2\">",
+            "href=\"https://t.example/r?https://x.example/?a=1&b=2\">",
+        ),
+        (
+            "<map><area href=\"https://x.example\"></map>",
+            "<area href=\"https://t.example/r?https://x.example\">",
+        ),
         ("<a href=\"{{ u }}\">", "href=\"https://t.example/r?https://x.example/?a=1&b=&quot;2&quot;\">"),
-        ("<a href=\"https://x.example/{{ id }}?q={{ missing }}\">", "href=\"https://t.example/r?https://x.example/7?q=\">"),
-        ("<a href=\"{% if id == 7 %}https://a.example{% else %}https://b.example{% endif %}\">", "href=\"https://t.example/r?https://a.example\">"),
-        ("<a href=\"{{ u | default: \"x\" }}\">", "href=\"https://t.example/r?https://x.example/?a=1&b=&quot;2&quot;\">"),
+        (
+            "<a href=\"https://x.example/{{ id }}?q={{ missing }}\">",
+            "href=\"https://t.example/r?https://x.example/7?q=\">",
+        ),
+        (
+            "<a href=\"{% if id == 7 %}https://a.example{% else %}https://b.example{% endif %}\">",
+            "href=\"https://t.example/r?https://a.example\">",
+        ),
+        (
+            "<a href=\"{{ u | default: \"x\" }}\">",
+            "href=\"https://t.example/r?https://x.example/?a=1&b=&quot;2&quot;\">",
+        ),
         ("<a href={{ u }}>", "<a href=\"https://t.example/r?https://x.example/?a=1&b=&quot;2&quot;\">"),
-        ("<a {% if id %}href=\"https://a.example\"{% else %}href=\"https://b.example\"{% endif %}>", "<a href=\"https://t.example/r?https://a.example\">"),
-        ("{% for i in (1..2) %}<a href=\"https://x.example/{{ i }}\">{% endfor %}", "<a href=\"https://t.example/r?https://x.example/1\"><a href=\"https://t.example/r?https://x.example/2\">"),
+        (
+            "<a {% if id %}href=\"https://a.example\"{% else %}href=\"https://b.example\"{% endif %}>",
+            "<a href=\"https://t.example/r?https://a.example\">",
+        ),
+        (
+            "{% for i in (1..2) %}<a href=\"https://x.example/{{ i }}\">{% endfor %}",
+            "<a href=\"https://t.example/r?https://x.example/1\"><a href=\"https://t.example/r?https://x.example/2\">",
+        ),
         ("{{ html | raw }}", "<a href='https://t.example/r?https://h.example/?a&b'>h</a>"),
-        ("{% capture c %}<a href=\"https://x.example\">{% endcapture %}{{ c }}{{ c }}", "<a href=\"https://t.example/r?https://x.example\"><a href=\"https://t.example/r?https://x.example\">"),
+        (
+            "{% capture c %}<a href=\"https://x.example\">{% endcapture %}{{ c }}{{ c }}",
+            "<a href=\"https://t.example/r?https://x.example\"><a href=\"https://t.example/r?https://x.example\">",
+        ),
     ] {
         let html = html(&with_text(link), &data, Some(&Tracked)).await;
         assert!(html.contains(wanted), "{link}: {html}");
@@ -82,7 +106,9 @@ async fn the_pixel_stands_once_before_the_end_of_the_body() {
 
 #[tokio::test]
 async fn without_a_policy_links_stay_as_they_are() {
-    let html = html(&with_text("<a href=\"https://x.example/?a=1&amp;b=2\">{{ n }}</a>"), &json!({"n": 1}), None).await;
+    let html =
+        html(&with_text("<a href=\"https://x.example/?a=1&amp;b=2\">{{ n }}</a>"), &json!({"n": 1}), None)
+            .await;
     assert!(html.contains("<a href=\"https://x.example/?a=1&b=2\">1</a>"), "{html}");
     assert!(!html.contains("<img"));
 }

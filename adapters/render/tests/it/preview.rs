@@ -6,7 +6,12 @@ use domain::templates::{EmailBody, EmailContent};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-async fn compiled(content: &EmailContent, data: Value, preserve: bool, web: bool) -> Result<Compiled, CompileError> {
+async fn compiled(
+    content: &EmailContent,
+    data: Value,
+    preserve: bool,
+    web: bool,
+) -> Result<Compiled, CompileError> {
     let request = CompileRequest { content: content.clone(), data, preserve_liquid: preserve, web };
     renderer().compile(&request, Some(Arc::new(Tracked))).await
 }
@@ -20,10 +25,13 @@ fn letter() -> EmailContent {
 
 #[tokio::test]
 async fn with_data_everything_is_rendered() {
-    let compiled = compiled(&letter(), json!({"n": "<n>", "u": "https://u.example"}), false, false).await.unwrap();
+    let compiled =
+        compiled(&letter(), json!({"n": "<n>", "u": "https://u.example"}), false, false).await.unwrap();
     assert_eq!((compiled.subject.as_str(), compiled.subject_preview.as_str()), ("S <n>", "P <n>"));
     assert!(compiled.mjml.contains("Hi &lt;n&gt; <a href=\"https://x.example\">"), "{}", compiled.mjml);
-    for part in ["Hi &lt;n&gt; ", "r?https://x.example\"", "r?https://u.example\"", "/p?a=1", ">P &lt;n&gt;</div>"] {
+    for part in
+        ["Hi &lt;n&gt; ", "r?https://x.example\"", "r?https://u.example\"", "/p?a=1", ">P &lt;n&gt;</div>"]
+    {
         assert!(compiled.html.contains(part), "{part}: {}", compiled.html);
     }
 }
@@ -32,8 +40,12 @@ async fn with_data_everything_is_rendered() {
 async fn without_data_liquid_stays() {
     for (data, preserve) in [(json!({}), false), (Value::Null, false), (json!({"n": 1}), true)] {
         let compiled = compiled(&letter(), data, preserve, false).await.unwrap();
-        assert_eq!((compiled.subject.as_str(), compiled.subject_preview.as_str()), ("S {{ n }}", "P {{ n }}"));
-        for part in ["Hi {{ n }} ", "r?https://x.example\"", "href=\"{{ u }}\"", "/p?a=1", ">P {{ n }}</div>"] {
+        assert_eq!(
+            (compiled.subject.as_str(), compiled.subject_preview.as_str()),
+            ("S {{ n }}", "P {{ n }}")
+        );
+        for part in ["Hi {{ n }} ", "r?https://x.example\"", "href=\"{{ u }}\"", "/p?a=1", ">P {{ n }}</div>"]
+        {
             assert!(compiled.html.contains(part), "{part}: {}", compiled.html);
         }
         assert!(!compiled.html.contains('\u{1}'));
@@ -63,7 +75,8 @@ async fn source_for_the_web_is_rendered() {
 
 #[tokio::test]
 async fn what_is_wrong_is_listed() {
-    let error = compiled(&code("<mjml><mj-body>\n<mj-nope /></mj-body></mjml>"), json!({}), false, false).await;
+    let error =
+        compiled(&code("<mjml><mj-body>\n<mj-nope /></mj-body></mjml>"), json!({}), false, false).await;
     let issue = error.unwrap_err().issues.remove(0);
     assert_eq!((issue.line, issue.tag_name.as_str()), (2, "mj-nope"));
 }

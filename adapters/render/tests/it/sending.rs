@@ -54,14 +54,14 @@ async fn the_subject_is_one_unescaped_line() {
 
 #[tokio::test]
 async fn overrides_replace_subject_and_preview() {
-    let content = code(
-        "<mjml><mj-head><mj-preview>own {{ n }}</mj-preview></mj-head><mj-body></mj-body></mjml>",
-    );
+    let content =
+        code("<mjml><mj-head><mj-preview>own {{ n }}</mj-preview></mj-head><mj-body></mj-body></mjml>");
     let prepared = prepared(&content).await;
     let data = json!({"n": "<1>"});
     let own = prepared.render(&data, &Overrides::default(), None).unwrap();
     assert!(own.html.contains("overflow:hidden;\">own &lt;1&gt;</div>"), "{}", own.html);
-    let overrides = Overrides { subject: Some("S {{ n }}".into()), subject_preview: Some("P & {{ n }}".into()) };
+    let overrides =
+        Overrides { subject: Some("S {{ n }}".into()), subject_preview: Some("P & {{ n }}".into()) };
     let other = prepared.render(&data, &overrides, None).unwrap();
     assert_eq!(other.subject, "S <1>");
     assert!(other.html.contains("overflow:hidden;\">P &amp; &lt;1&gt;</div>"), "{}", other.html);
@@ -93,11 +93,11 @@ async fn a_text_is_made_from_the_html() {
         "<h1>Title &amp; more</h1><p>Dear {{ n }},<br>see <a href=\"https://x.example/?a=1&amp;b={{ b }}\">our\n page</a>.</p>\
          <ul>{% for i in items %}<li>{{ i | raw }}</li>{% endfor %}</ul><style>.x{}</style>\
          <a href=\"https://y.example\"><img src=\"i.png\" alt=\"Logo\"></a> <a href=\"https://z.example\">https://z.example</a>\
-         {% if &quot;a&quot; == 'a' %}<p>yes</p>{% endif %}",
+         {% if &quot;a&quot; == 'a' %}<p>yes</p>{% endif %}{{ lines | escape | newline_to_br }}",
     );
-    let data = json!({"n": "Tom & <Jerry>", "b": "2", "items": ["<b>one</b>", "two"]});
+    let data = json!({"n": "Tom & <Jerry>", "b": "2", "items": ["<b>one</b>", "two"], "lines": "a&b\nc"});
     let wanted = "Title & more\n\nDear Tom & <Jerry>,\nsee our page (https://x.example/?a=1&b=2).\n\n- one\n- two\n\n\
-        Logo (https://y.example) https://z.example\n\nyes\n";
+        Logo (https://y.example) https://z.example\n\nyes\n\na&b\nc\n";
     assert_eq!(mail(&content, &data).await.text, wanted);
 }
 
@@ -123,7 +123,10 @@ async fn blocks_are_compiled_with_their_liquid() {
     let data = json!({"products": [{"name": "A & B"}, {"name": "C", "url": "https://c.example"}]});
     let html = mail(&content, &data).await.html;
     assert_eq!(html.matches("<p>A &amp; B</p>").count(), 1, "{html}");
-    assert!(html.contains("href=\"https://d.example\"") && html.contains("href=\"https://c.example\""), "{html}");
+    assert!(
+        html.contains("href=\"https://d.example\"") && html.contains("href=\"https://c.example\""),
+        "{html}"
+    );
     assert!(!html.contains(">web<"));
 }
 

@@ -115,7 +115,13 @@ fn sorted(call: &Call<'_>, order: impl Fn(&dyn ValueView, &dyn ValueView) -> Ord
     // Insertion by halves: unlike the library's sort it accepts an order that is not total.
     let mut sorted: Vec<&dyn ValueView> = Vec::with_capacity(items.len());
     for item in items.drain(..) {
-        let key = |item| if name.is_empty() { Some(item).filter(|i: &&dyn ValueView| !i.is_nil()) } else { property(item, &name) };
+        let key = |item| {
+            if name.is_empty() {
+                Some(item).filter(|i: &&dyn ValueView| !i.is_nil())
+            } else {
+                property(item, &name)
+            }
+        };
         let at = sorted.partition_point(|other| match (key(*other), key(item)) {
             (Some(a), Some(b)) => order(a, b) != Ordering::Greater,
             (None, Some(_)) => false,

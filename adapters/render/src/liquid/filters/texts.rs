@@ -2,8 +2,9 @@
 
 use super::{Call, fits, text, text_of, whole};
 use crate::{
-    links, markup,
+    links,
     liquid::runtime::{Captured, FoundLinks},
+    markup,
 };
 use base64::{
     DecodeError, Engine,
@@ -251,7 +252,8 @@ pub fn split(call: &Call<'_>) -> Result<Value> {
 
 pub fn handleize(call: &Call<'_>) -> Result<Value> {
     let lower = call.text().to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     Ok(text(words.join("-")))
 }
 
