@@ -9,13 +9,16 @@ use crate::{
     wire::{Fault, Wire},
 };
 use application::ports::SendError;
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 use tokio::time::Instant;
 
 pub(crate) use handshake::Door;
 
-/// Size of the last piece of a mail, which carries the final dot.
-const PIECE: usize = 16 * 1024;
+/// A mail goes out in pieces of this size, each with its own time.
+const PIECE: usize = 64 * 1024;
+
+/// How long the reason of a server that has closed may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A session that has been greeted, protected and authenticated.
 pub(crate) struct Session {
@@ -29,6 +32,7 @@ pub(crate) struct Session {
 
 /// What the server offers after `EHLO`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one per extension, none of them a state")]
 pub(crate) struct Offers {
     pipelining: bool,
     eight_bit: bool,
@@ -155,7 +159,7 @@ impl Session {
             if let Some(limit) = limit.filter(|limit| size > *limit) {
                 return refused(format!("the mail has {size} bytes, the server takes {limit}"));
             }
-            begin.push_str(&format!(" SIZE={size}"));
+            let _ = write!(begin, " SIZE={size}");
         }
         let ascii_envelope = from.is_ascii() && to.is_ascii() && others.iter().all(|o| o.is_ascii());
         if !mail.content.is_ascii() && self.offers.eight_bit {
@@ -210,7 +214,7 @@ impl Session {
                 verdict.refusal = Some(reply.refusal());
                 return Ok(());
             }
-            verdict.heard = true;
+            verdict.heard |= step != Step::Reset;
             match step {
                 Step::Reset if !reply.is_positive() => return Err((Fault::Garbled, step)),
                 Step::Mail if reply.is_positive() => verdict.begun = true,
@@ -229,26 +233,24 @@ impl Session {
         Ok(())
     }
 
-    /// The text and the final dot. Once the piece with the dot was begun, only an answer tells
-    /// what became of the mail.
+    /// The text and the final dot. Once all of it was written, only an answer tells what became of
+    /// the mail; as long as it was not, no server can have taken it.
     async fn hand_over(&mut self, content: &[u8], deadline: &Deadline) -> Result<(), SendError> {
-        let mut text = stuff_dots(content);
-        let last = text.split_off(text.len().saturating_sub(PIECE));
-        let until = deadline.step(deadline.timeouts.body);
-        if let Err(fault) = self.wire.write(&text, until).await {
+        let timeouts = deadline.timeouts;
+        for piece in stuff_dots(content).chunks(PIECE) {
+            let Err(fault) = self.wire.write(piece, deadline.step(timeouts.body)).await else { continue };
             self.broken = true;
-            return Err(SendError::Provider { reason: fault.while_waiting_for("the end of the mail") });
-        }
-        let mut answer = self.wire.write(&last, until).await;
-        if let Err(Fault::Lost(_)) = &answer {
             // a server that closes has often said why
-            answer = Ok(());
+            let reply = match &fault {
+                Fault::Lost(_) => self.wire.reply(deadline.step(LAST_WORDS)).await.ok(),
+                Fault::Late | Fault::Garbled => None,
+            };
+            return Err(match reply.filter(|reply| !reply.is_positive()) {
+                Some(reply) => reply.refusal(),
+                None => SendError::Provider { reason: fault.while_waiting_for("the end of the mail") },
+            });
         }
-        let reply = match answer {
-            Ok(()) => self.wire.reply(deadline.step(deadline.timeouts.confirmation)).await,
-            Err(fault) => Err(fault),
-        };
-        match reply {
+        match self.wire.reply(deadline.step(timeouts.confirmation)).await {
             Ok(reply) if (200..300).contains(&reply.code) => Ok(()),
             Ok(reply) => {
                 self.broken |= reply.is_goodbye();

@@ -32,7 +32,7 @@ pub struct Timeouts {
     pub tls: Duration,
     /// The greeting, and each answer to a command.
     pub reply: Duration,
-    /// Taking the text of the mail.
+    /// Taking 64 KiB of the text of the mail.
     pub body: Duration,
     /// Answering to the final dot. Generous: giving up leaves a mail unconfirmed.
     pub confirmation: Duration,
@@ -60,7 +60,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(15),
             tls: Duration::from_secs(15),
             reply: Duration::from_secs(30),
-            body: Duration::from_secs(60),
+            body: Duration::from_secs(30),
             confirmation: Duration::from_mins(2),
             overall: Duration::from_mins(4),
         }

@@ -173,7 +173,7 @@ fn attached(file: &Attachment) -> SinglePart {
     };
     // always base64: a file must arrive byte for byte
     let body = Body::new_with_encoding(file.content.to_vec(), ContentTransferEncoding::Base64)
-        .unwrap_or_else(|bytes| Body::new(bytes));
+        .unwrap_or_else(Body::new);
     part.body(body)
 }
 

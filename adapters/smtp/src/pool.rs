@@ -96,12 +96,13 @@ impl Pool {
 
     /// Waits for the right to a connection.
     pub async fn slot(
-        &self,
+        self: &Arc<Self>,
         owner: &Owner,
         settings: &Arc<ProviderSettings<Secret>>,
         deadline: &Deadline,
     ) -> Result<Slot, SendError> {
         let (route, outdated) = self.route(owner, settings);
+        self.sweep_later();
         for session in outdated {
             session.quit().await;
         }
@@ -114,7 +115,7 @@ impl Pool {
     }
 
     /// Parks a session for the next mail, or closes it.
-    pub async fn give_back(self: &Arc<Self>, slot: Slot, session: Session) {
+    pub async fn give_back(&self, slot: Slot, session: Session) {
         let mut leaving = Some(session);
         if leaving.as_ref().is_some_and(|s| s.is_reusable() && s.mails() < self.limits.mails) {
             let mut parked = lock(&slot.route.parked);
@@ -123,9 +124,8 @@ impl Pool {
                 parked.sessions.extend(leaving.take().map(|session| (session, Instant::now())));
             }
         }
-        match leaving {
-            Some(session) => session.quit().await,
-            None => self.sweep_later(),
+        if let Some(session) = leaving {
+            session.quit().await;
         }
         drop(slot);
     }
@@ -160,7 +160,7 @@ impl Pool {
         (route, outdated)
     }
 
-    /// Sweeps in the background for as long as anything is parked.
+    /// Sweeps in the background for as long as there are routes.
     fn sweep_later(self: &Arc<Self>) {
         if std::mem::replace(&mut lock(&self.state).sweeping, true) {
             return;
@@ -189,8 +189,8 @@ impl Pool {
         state.routes.retain(|_, route| {
             let in_use = Arc::strong_count(route) > 1;
             let mut parked = lock(&route.parked);
-            let stale = parked.sessions.partition_point(|(_, since)| now.duration_since(*since) >= idle);
-            leaving.extend(parked.sessions.drain(..stale).map(|(session, _)| session));
+            let expired = parked.sessions.partition_point(|(_, since)| now.duration_since(*since) >= idle);
+            leaving.extend(parked.sessions.drain(..expired).map(|(session, _)| session));
             in_use || !parked.sessions.is_empty() || now.duration_since(parked.used) < idle
         });
         state.sweeping = !state.routes.is_empty();

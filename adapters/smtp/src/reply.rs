@@ -116,6 +116,7 @@ fn is_enhanced(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_line_is_read() {
@@ -140,6 +141,17 @@ mod tests {
         let reply = Reply::new(550, [&b"a\tb\0c\x1b[31m"[..], &b""[..], long.as_bytes()]);
         assert!(reply.text.starts_with("a b c [31m x"));
         assert_eq!(reply.text.chars().count(), KEPT + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_says_ends_on_one_line(line in proptest::collection::vec(any::<u8>(), 0..80)) {
+            if let Some(read) = parse_line(&line) {
+                let reply = Reply::new(read.code, [read.text, read.text]);
+                prop_assert!(!reply.to_string().contains(char::is_control));
+                prop_assert!((200..600).contains(&reply.code));
+            }
+        }
     }
 
     #[test]

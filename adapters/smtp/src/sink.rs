@@ -113,11 +113,13 @@ struct Shared {
     acceptor: Option<TlsAcceptor>,
     script: Mutex<Script>,
     seen: Mutex<Seen>,
-    count: watch::Sender<usize>,
+    /// Marked as changed whenever anything was seen.
+    news: watch::Sender<()>,
 }
 
 #[derive(Default)]
 struct Seen {
+    count: usize,
     mails: Vec<ReceivedMail>,
     ids: Vec<String>,
     sessions: usize,
@@ -143,7 +145,7 @@ impl Sink {
             acceptor,
             script,
             seen: Mutex::default(),
-            count: watch::Sender::new(0),
+            news: watch::Sender::new(()),
         });
         let address = listener.local_addr()?;
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
@@ -176,7 +178,7 @@ impl Sink {
     /// How many mails were taken so far.
     #[must_use]
     pub fn count(&self) -> usize {
-        *self.shared.count.borrow()
+        lock(&self.shared.seen).count
     }
 
     /// How many connections there were so far.
@@ -191,6 +193,12 @@ impl Sink {
         lock(&self.shared.seen).peak
     }
 
+    /// How many connections are open.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        lock(&self.shared.seen).open
+    }
+
     /// The commands heard so far, in order and without credentials; none with [`Keep::Nothing`].
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
@@ -199,9 +207,14 @@ impl Sink {
 
     /// Waits until at least `mails` were taken; false when that takes longer than `patience`.
     pub async fn wait_for(&self, mails: usize, patience: Duration) -> bool {
-        let mut count = self.shared.count.subscribe();
-        let enough = count.wait_for(|count| *count >= mails);
-        matches!(tokio::time::timeout(patience, enough).await, Ok(Ok(_)))
+        self.wait_until(patience, |sink| sink.count() >= mails).await
+    }
+
+    /// Waits until something holds of what was seen; false when that takes longer than `patience`.
+    pub async fn wait_until(&self, patience: Duration, holds: impl Fn(&Self) -> bool) -> bool {
+        let mut news = self.shared.news.subscribe();
+        let holding = news.wait_for(|()| holds(self));
+        matches!(tokio::time::timeout(patience, holding).await, Ok(Ok(_)))
     }
 
     /// Closes the port and all connections: later ones are refused.
@@ -250,6 +263,7 @@ impl<'a> Open<'a> {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         lock(&self.0.seen).open -= 1;
+        self.0.news.send_replace(());
     }
 }
 
@@ -261,11 +275,13 @@ impl Shared {
     fn hear(&self, command: &str) {
         if self.options.keep != Keep::Nothing {
             lock(&self.seen).commands.push(command.to_owned());
+            self.news.send_replace(());
         }
     }
 
     fn take(&self, mail: ReceivedMail) {
         let mut seen = lock(&self.seen);
+        seen.count += 1;
         if self.options.keep != Keep::Nothing {
             seen.ids.extend(mail.header("X-Message-ID"));
         }
@@ -273,7 +289,7 @@ impl Shared {
             seen.mails.push(mail);
         }
         drop(seen);
-        self.count.send_modify(|count| *count += 1);
+        self.news.send_replace(());
     }
 }
 

@@ -150,8 +150,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
             offers.push("AUTH PLAIN LOGIN".to_owned());
         }
         let Some(last) = offers.pop() else { return "250 sink.example".to_owned() };
-        let lines: String = offers.iter().map(|offer| format!("250-{offer}\r\n")).collect();
-        format!("250-sink.example\r\n{lines}250 {last}")
+        let mut answer = "250-sink.example\r\n".to_owned();
+        for offer in &offers {
+            answer.extend(["250-", offer, "\r\n"]);
+        }
+        answer + "250 " + &last
     }
 
     async fn authenticate(&mut self, rest: &str) -> io::Result<()> {

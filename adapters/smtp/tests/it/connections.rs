@@ -1,6 +1,6 @@
 //! Connections are shared by the mails of a route, bounded, and replaced when they have died.
 
-use crate::support::{kind, mail, patient, route, router, settings, sink};
+use crate::support::{PATIENT, SHORT, kind, mail, patient, route, router, settings, sink};
 use application::ports::{MailRoute, Mailer as _};
 use smtp::{
     Config,
@@ -107,12 +107,45 @@ async fn workspaces_do_not_share_connections() {
 
 #[tokio::test]
 async fn an_abandoned_delivery_gives_its_place_back() {
-    let sink = sink(Script::default().once(Stage::EndOfData, Act::Hang)).await;
+    let sink = sink(Script::default().once(Stage::Data, Act::Hang)).await;
     let config = Config { connections_per_route: 1, ..patient() };
     let (mailer, route) = (router(&config), route(settings(&sink)));
     let first = mail("m1");
-    let abandoned = mailer.send(&route, &first);
-    assert!(tokio::time::timeout(Duration::from_millis(200), abandoned).await.is_err());
+    tokio::select! {
+        biased;
+        sent = mailer.send(&route, &first) => panic!("{sent:?}"),
+        heard = sink.wait_until(PATIENT, |sink| sink.commands().contains(&"DATA".to_owned())) => assert!(heard),
+    }
     mailer.send(&route, &mail("m2")).await.unwrap();
     assert_eq!(sink.message_ids(), ["m2"]);
+}
+
+#[tokio::test]
+async fn an_unused_connection_is_closed_in_time() {
+    let sink = sink(Script::default()).await;
+    let mailer = router(&Config { idle: SHORT, ..patient() });
+    mailer.send(&route(settings(&sink)), &mail("m1")).await.unwrap();
+    assert!(sink.wait_until(PATIENT, |sink| sink.open_sessions() == 0).await);
+    assert_eq!(sink.commands().last().unwrap(), "QUIT");
+}
+
+#[tokio::test]
+async fn closing_says_goodbye_on_every_connection() {
+    let sink = sink(Script::default()).await;
+    let mailer = router(&patient());
+    mailer.send(&route(settings(&sink)), &mail("m1")).await.unwrap();
+    mailer.close().await;
+    assert!(sink.wait_until(PATIENT, |sink| sink.open_sessions() == 0).await);
+    assert_eq!(sink.commands().last().unwrap(), "QUIT");
+}
+
+#[tokio::test]
+async fn outdated_connections_are_closed_at_once() {
+    let sink = sink(Script::default()).await;
+    let mailer = router(&patient());
+    let old = settings(&sink);
+    let new = domain::integrations::SmtpSettings { ehlo_hostname: Some("b.example".into()), ..old.clone() };
+    mailer.send(&route(old), &mail("m1")).await.unwrap();
+    mailer.send(&route(new), &mail("m2")).await.unwrap();
+    assert!(sink.wait_until(PATIENT, |sink| sink.open_sessions() == 1).await);
 }
