@@ -2,6 +2,8 @@
 
 mod databases;
 mod migrate;
+#[cfg(test)]
+mod tests;
 
 pub use migrate::MigrationProgress;
 

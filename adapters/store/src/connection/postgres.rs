@@ -12,16 +12,16 @@ use std::time::Duration;
 /// How sessions are opened.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresLink {
-    host: String,
-    port: u16,
-    user: String,
-    password: Secret,
-    tls: PgSslMode,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) tls: PgSslMode,
     /// The part of `application_name` before the lane.
-    application: String,
-    statement_timeout: Duration,
-    idle_in_transaction_timeout: Duration,
-    statement_cache: usize,
+    pub(crate) application: String,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) idle_in_transaction_timeout: Duration,
+    pub(crate) statement_cache: usize,
 }
 
 /// What a session is for; the last part of its `application_name`.

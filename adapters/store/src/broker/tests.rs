@@ -1,0 +1,5 @@
+//! Leases and databases on both engines.
+
+mod budget;
+mod databases;
+mod units;
