@@ -1,4 +1,9 @@
 //! Puts adapters into ports: settings, telemetry, the assembled application, commands.
 
+pub mod app;
+pub mod cli;
+pub mod demo;
+pub mod migrate;
 pub mod settings;
 pub mod telemetry;
+pub mod welcome;

@@ -10,7 +10,7 @@ pub use reader::Problem;
 pub use secret_key::{SecretKey, SecretKeyError};
 
 use broker::Limits;
-use domain::{email_address::EmailAddress, secret::Secret};
+use domain::{email_address::EmailAddress, mail_name::MailName, secret::Secret};
 use reader::Reader;
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -48,6 +48,10 @@ pub struct Settings {
     pub sessions: Sessions,
     /// Where the installation's own mail goes.
     pub system_mail: SystemMail,
+    /// Sender of the installation's own mail.
+    pub from_email: EmailAddress,
+    /// Name beside it.
+    pub from_name: MailName,
     /// Wait before the first retry of a mail.
     pub retry_base: Duration,
     /// Time to reach a mail server.
@@ -70,8 +74,6 @@ pub enum Environment {
 pub struct Sessions {
     /// Longest statement.
     pub statement_timeout: Duration,
-    /// Longest statement of background work.
-    pub statement_timeout_background: Duration,
     /// Longest pause inside a transaction.
     pub idle_in_transaction_timeout: Duration,
     /// Prepared statements kept per connection.
@@ -98,10 +100,6 @@ pub struct SystemSmtp {
     pub username: Option<String>,
     /// Its password.
     pub password: Option<Secret>,
-    /// Sender address.
-    pub from_email: EmailAddress,
-    /// Name beside it.
-    pub from_name: String,
     /// Whether the session must be protected.
     pub use_tls: bool,
     /// Name given in the greeting.
@@ -196,8 +194,8 @@ impl Settings {
 
     /// Address under which others reach this server, without a trailing slash.
     #[must_use]
-    pub fn public_address(&self, port: u16) -> String {
-        self.api_endpoint.clone().unwrap_or_else(|| format!("http://localhost:{port}"))
+    pub fn public_address(&self) -> String {
+        self.api_endpoint.clone().unwrap_or_else(|| format!("http://localhost:{}", self.port))
     }
 
     /// Folder of the mails that are written instead of sent.
@@ -232,6 +230,8 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let limits = limits(reader, database == Database::Embedded);
     let sessions = sessions(reader);
     let system_mail = system_mail(reader);
+    let from_email = reader.email("SMTP_FROM_EMAIL");
+    let from_name = reader.name("SMTP_FROM_NAME");
     let retry_base = reader.duration("EMAIL_QUEUE_RETRY_BASE");
     let dial_timeout = reader.duration("SMTP_DIAL_TIMEOUT");
     let telemetry = telemetry(reader);
@@ -251,6 +251,8 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         limits: limits?,
         sessions: sessions?,
         system_mail: system_mail?,
+        from_email: from_email?,
+        from_name: from_name?,
         retry_base: retry_base?,
         dial_timeout: dial_timeout?,
         telemetry: telemetry?,
@@ -311,12 +313,10 @@ fn limits(reader: &mut Reader<'_>, single_writer: bool) -> Option<Limits> {
 
 fn sessions(reader: &mut Reader<'_>) -> Option<Sessions> {
     let statement_timeout = reader.duration("DB_STATEMENT_TIMEOUT");
-    let statement_timeout_background = reader.duration("DB_STATEMENT_TIMEOUT_BACKGROUND");
     let idle_in_transaction_timeout = reader.duration("DB_IDLE_IN_TX_TIMEOUT");
     let statement_cache = reader.number("DB_STATEMENT_CACHE");
     Some(Sessions {
         statement_timeout: statement_timeout?,
-        statement_timeout_background: statement_timeout_background?,
         idle_in_transaction_timeout: idle_in_transaction_timeout?,
         statement_cache: statement_cache?,
     })
@@ -327,8 +327,6 @@ fn system_mail(reader: &mut Reader<'_>) -> Option<SystemMail> {
     let port = reader.port("SMTP_PORT");
     let username = reader.text("SMTP_USERNAME");
     let password = reader.secret("SMTP_PASSWORD");
-    let from_email = reader.email("SMTP_FROM_EMAIL");
-    let from_name = reader.text("SMTP_FROM_NAME");
     let use_tls = reader.flag("SMTP_USE_TLS");
     let ehlo_hostname = reader.text("SMTP_EHLO_HOSTNAME");
     let Some(host) = host else {
@@ -340,20 +338,7 @@ fn system_mail(reader: &mut Reader<'_>) -> Option<SystemMail> {
     if username.is_some() != password.is_some() {
         reader.reject("SMTP_USERNAME", "and SMTP_PASSWORD go together", "both or neither");
     }
-    let from_name = from_name?;
-    if domain::mail_name::MailName::parse(&from_name).is_err() {
-        reader.reject("SMTP_FROM_NAME", "is no name of a sender", "one line of at most 255 characters");
-    }
-    let smtp = SystemSmtp {
-        host,
-        port: port?,
-        username,
-        password,
-        from_email: from_email?,
-        from_name,
-        use_tls: use_tls?,
-        ehlo_hostname,
-    };
+    let smtp = SystemSmtp { host, port: port?, username, password, use_tls: use_tls?, ehlo_hostname };
     Some(SystemMail::Smtp(smtp))
 }
 

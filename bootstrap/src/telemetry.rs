@@ -8,8 +8,8 @@ mod requests;
 mod scrape;
 
 pub use mails::MeteredMailer;
-pub use requests::Traced;
-pub use scrape::serve_metrics;
+pub use requests::Measured;
+pub use scrape::Scraping;
 
 use crate::settings::{self, LogFormat};
 use opentelemetry::{global, trace::TracerProvider as _};
@@ -91,10 +91,15 @@ impl Telemetry {
         Ok(Self { traces, metrics, registry })
     }
 
-    /// The metrics, to be served.
-    #[must_use]
-    pub fn registry(&self) -> Registry {
-        self.registry.clone()
+    /// Serves the metrics where the settings say; `None` when they say nowhere.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn serve(&self, settings: &settings::Telemetry) -> anyhow::Result<Option<Scraping>> {
+        match &settings.metrics {
+            Some((host, port)) => Scraping::start(host, *port, self.registry.clone()).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Sends what was not sent yet. Waits for the collector, but not without end.

@@ -2,7 +2,7 @@
 
 use bootstrap::{
     settings::Settings,
-    telemetry::{Telemetry, Traced, serve_metrics},
+    telemetry::{Measured, Telemetry},
 };
 use poem::{
     Endpoint as _, EndpointExt as _, Request, Route, Server, handler,
@@ -18,7 +18,6 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::oneshot,
 };
 
 type Received = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
@@ -33,6 +32,7 @@ fn collect(Path(kind): Path<String>, Data(received): Data<&Received>, body: Vec<
 
 #[handler]
 fn greet(Path(_name): Path<String>) -> &'static str {
+    let _span = tracing::info_span!("greet").entered();
     "hello"
 }
 
@@ -67,7 +67,7 @@ async fn a_traced_request_reaches_the_collector_and_the_scraper() {
     let telemetry = Telemetry::start(&settings.telemetry).unwrap();
     assert!(Telemetry::start(&settings.telemetry).is_err(), "telemetry starts once");
 
-    let app = Route::new().at("/hello/:name", poem::get(greet)).with(Traced);
+    let app = Route::new().at("/hello/:name", poem::get(greet)).with(Measured);
     for path in ["/hello/ann", "/hello/bo", "/nowhere/at/all"] {
         let request = Request::builder()
             .uri(path.parse().unwrap())
@@ -76,14 +76,8 @@ async fn a_traced_request_reaches_the_collector_and_the_scraper() {
         app.call(request).await.unwrap();
     }
 
-    let (acceptor, port) = listen().await;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let metrics = tokio::spawn(serve_metrics(acceptor, telemetry.registry(), async {
-        let _ = stopped.await;
-    }));
-    let text = scrape(port).await;
-    stop.send(()).unwrap();
-    metrics.await.unwrap().unwrap();
+    let scraping = telemetry.serve(&settings.telemetry).await.unwrap().unwrap();
+    let text = scrape(scraping.address().port()).await;
     assert!(text.contains(r#"http_route="/hello/:name""#), "{text}");
     assert!(text.contains(r#"http_route="unmatched""#), "{text}");
     assert!(!text.contains("/hello/ann"), "paths are no labels");

@@ -1,7 +1,7 @@
 //! Reads variables, checks them against the table and collects what is wrong.
 
 use super::table::{self, Kind, Variable};
-use domain::{email_address::EmailAddress, secret::Secret};
+use domain::{email_address::EmailAddress, mail_name::MailName, secret::Secret};
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use url::Url;
 
@@ -49,6 +49,7 @@ impl<'a> Reader<'a> {
         self.read(name, |text, kind| match kind {
             Kind::Host if !is_host(text) => Err("is no host name".to_owned()),
             Kind::Identifier(length) if !is_identifier(text, *length) => Err("is no such name".to_owned()),
+            Kind::Prefix(length) if !is_prefix(text, *length) => Err("is no such name".to_owned()),
             Kind::LogFilter => log_filter(text).ok_or_else(|| format!("is {text:?}")),
             Kind::Origin if !is_origin(text) => Err(format!("is {text:?}")),
             _ => Ok(text.to_owned()),
@@ -65,6 +66,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn email(&mut self, name: &'static str) -> Option<EmailAddress> {
         self.read(name, |text, _| EmailAddress::parse(text).map_err(|e| e.to_string()))
+    }
+
+    pub(super) fn name(&mut self, name: &'static str) -> Option<MailName> {
+        self.read(name, |text, _| MailName::parse(text).map_err(|e| e.to_string()))
     }
 
     /// An address without its trailing slashes.
@@ -202,6 +207,10 @@ fn is_identifier(text: &str, length: usize) -> bool {
     text.len() <= length
         && text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+fn is_prefix(text: &str, length: usize) -> bool {
+    text.len() <= length && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 fn is_origin(text: &str) -> bool {

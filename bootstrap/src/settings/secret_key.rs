@@ -29,6 +29,15 @@ pub struct SecretKeyError {
 }
 
 impl SecretKey {
+    /// Warns of a configured key that could be guessed.
+    pub fn warn_if_short(&self) {
+        if self.key.expose().len() < 32 {
+            tracing::warn!(
+                "SECRET_KEY has less than 32 characters: it protects all stored passwords and tokens"
+            );
+        }
+    }
+
     /// The configured key, else the one kept in the folder, else a new one that is then kept there,
     /// readable by its owner alone.
     ///

@@ -38,6 +38,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// An e-mail address.
     Email,
+    /// A name beside an address.
+    Name,
     /// An address that begins with one of some schemes.
     Url(&'static [&'static str]),
     /// `*`, or the scheme, host and port of a web site.
@@ -46,6 +48,8 @@ pub enum Kind {
     LogFilter,
     /// A name in a database, up to a length.
     Identifier(usize),
+    /// The beginning of names of databases, up to a length.
+    Prefix(usize),
 }
 
 /// Variables that belong together.
@@ -71,6 +75,7 @@ impl Kind {
             Self::Flag => "true or false".to_owned(),
             Self::Choice(words) => words.join(", "),
             Self::Email => "an e-mail address".to_owned(),
+            Self::Name => "one line of at most 255 characters".to_owned(),
             Self::Url(schemes) => schemes.iter().map(|s| format!("{s}://…")).collect::<Vec<_>>().join(" or "),
             Self::Origin => "* or an origin such as https://app.example.com".to_owned(),
             Self::LogFilter => {
@@ -79,6 +84,7 @@ impl Kind {
             Self::Identifier(length) => {
                 format!("1 to {length} letters, digits, _ or -, not beginning with a digit or -")
             }
+            Self::Prefix(length) => format!("1 to {length} lower-case letters, digits or _"),
         }
     }
 }
@@ -231,7 +237,7 @@ pub const GROUPS: &[Group] = &[
             var(
                 "DB_PREFIX",
                 "notifuse",
-                Kind::Identifier(39),
+                Kind::Prefix(39),
                 "A workspace's database is named `<DB_PREFIX>_ws_<workspace>`.",
             ),
         ],
@@ -338,7 +344,6 @@ pub const GROUPS: &[Group] = &[
                 secs(0, DAY),
                 "PostgreSQL ends a statement after this time; 0 for never.",
             ),
-            var("DB_STATEMENT_TIMEOUT_BACKGROUND", "10m", secs(0, DAY), "The same for background work."),
             var(
                 "DB_IDLE_IN_TX_TIMEOUT",
                 "30s",
@@ -369,8 +374,13 @@ pub const GROUPS: &[Group] = &[
             ),
             unset("SMTP_USERNAME", Kind::Text, "Account; none means no authentication."),
             unset("SMTP_PASSWORD", Kind::Secret, "Password of the account."),
-            unset("SMTP_FROM_EMAIL", Kind::Email, "Sender address; needed with `SMTP_HOST`."),
-            var("SMTP_FROM_NAME", "Notifuse", Kind::Text, "Name beside it."),
+            var(
+                "SMTP_FROM_EMAIL",
+                "no-reply@notifuse.localhost",
+                Kind::Email,
+                "Sender address; must be set with `SMTP_HOST`.",
+            ),
+            var("SMTP_FROM_NAME", "Notifuse", Kind::Name, "Name beside it."),
             var("SMTP_USE_TLS", "true", Kind::Flag, "Requires STARTTLS; `false` sends in clear."),
             unset(
                 "SMTP_EHLO_HOSTNAME",

@@ -33,7 +33,7 @@ fn nothing_needs_to_be_set() {
     assert_eq!(settings.environment, Environment::Production);
     assert_eq!(settings.database, Database::Embedded);
     assert_eq!(settings.system_mail, SystemMail::Outbox);
-    assert_eq!(settings.public_address(8080), "http://localhost:8080");
+    assert_eq!(settings.public_address(), "http://localhost:8080");
     assert_eq!(settings.outbox(), PathBuf::from("./data/outbox"));
     assert_eq!((settings.telemetry.metrics, settings.telemetry.otlp_endpoint), (None, None));
 }
@@ -163,6 +163,13 @@ fn the_prefix_alone_selects_nothing() {
 }
 
 #[test]
+fn a_prefix_is_safe_in_the_name_of_a_database() {
+    for bad in ["Mail", "a-b", "a\"b", &"x".repeat(40)] {
+        assert_eq!(bad_variables(&[("DB_PREFIX", bad)]), ["DB_PREFIX"], "{bad}");
+    }
+}
+
+#[test]
 fn the_database_is_named_one_way() {
     let pairs = [("DATABASE_URL", "postgres://db/main"), ("DB_HOST", "other")];
     assert_eq!(bad_variables(&pairs), ["DATABASE_URL"]);
@@ -215,10 +222,10 @@ fn a_mail_server_is_read_whole() {
         ("SMTP_USERNAME", "ann"),
         ("SMTP_PASSWORD", "hunter2"),
     ]);
+    assert_eq!(found.from_email.as_str(), "post@shop.example");
+    assert_eq!(found.from_name.as_str(), "Notifuse");
     let SystemMail::Smtp(smtp) = found.system_mail else { panic!("outbox") };
     assert_eq!((smtp.host.as_str(), smtp.port, smtp.use_tls), ("mx.example", 465, true));
-    assert_eq!(smtp.from_email.as_str(), "post@shop.example");
-    assert_eq!(smtp.from_name, "Notifuse");
 }
 
 #[test]
@@ -231,7 +238,7 @@ fn a_sender_name_of_several_lines_is_refused() {
 #[test]
 fn addresses_lose_their_trailing_slash() {
     let found = settings(&[("API_ENDPOINT", "https://mail.example.com/")]);
-    assert_eq!(found.public_address(1), "https://mail.example.com");
+    assert_eq!(found.public_address(), "https://mail.example.com");
 }
 
 #[test]

@@ -4,12 +4,11 @@ use application::ports::{MailRoute, Mailer, OutgoingMail, SendError};
 use async_trait::async_trait;
 use opentelemetry::{KeyValue, global, metrics::Histogram};
 use std::{sync::Arc, time::Instant};
-use tracing::Instrument as _;
 
 /// Bounds of the duration histogram, in seconds.
 const SECONDS: [f64; 10] = [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 240.0];
 
-/// A mailer that is traced and measured.
+/// A mailer that is measured.
 pub struct MeteredMailer {
     inner: Arc<dyn Mailer>,
     duration: Histogram<f64>,
@@ -36,14 +35,8 @@ impl Mailer for MeteredMailer {
             MailRoute::Provider { settings, .. } => settings.kind(),
             MailRoute::Outbox => "outbox",
         };
-        let span = tracing::info_span!(
-            "send",
-            otel.kind = "client",
-            mail.route = kind,
-            message.id = %mail.message_id.as_str(),
-        );
         let begun = Instant::now();
-        let sent = self.inner.send(route, mail).instrument(span).await;
+        let sent = self.inner.send(route, mail).await;
         let labels = [KeyValue::new("mail.route", kind), KeyValue::new("outcome", outcome(&sent))];
         self.duration.record(begun.elapsed().as_secs_f64(), &labels);
         sent

@@ -1,14 +1,13 @@
-//! A span and the usual measurements for each request.
+//! Continues the caller's trace and measures each request.
 
 use opentelemetry::{
     KeyValue, global,
     metrics::{Histogram, UpDownCounter},
     propagation::Extractor,
+    trace::FutureExt as _,
 };
 use poem::{Endpoint, IntoResponse, Middleware, PathPattern, Request, Response, Result, http::HeaderMap};
 use std::time::Instant;
-use tracing::{Instrument as _, Span, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Answers that belong to no route share one name, so that nobody fills the metrics with paths.
 const UNMATCHED: &str = "unmatched";
@@ -16,22 +15,22 @@ const UNMATCHED: &str = "unmatched";
 /// Bounds of the duration histogram, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// Traces and measures every request. Outermost, since it turns errors into answers.
-pub struct Traced;
+/// Measures every request. Spans made inside belong to the trace that the caller named.
+pub struct Measured;
 
 /// The endpoint with its measurements.
-pub struct TracedEndpoint<E> {
+pub struct MeasuredEndpoint<E> {
     inner: E,
     duration: Histogram<f64>,
     active: UpDownCounter<i64>,
 }
 
-impl<E: Endpoint> Middleware<E> for Traced {
-    type Output = TracedEndpoint<E>;
+impl<E: Endpoint> Middleware<E> for Measured {
+    type Output = MeasuredEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
         let meter = global::meter("notifuse");
-        TracedEndpoint {
+        MeasuredEndpoint {
             inner,
             duration: meter
                 .f64_histogram("http.server.request.duration")
@@ -47,33 +46,22 @@ impl<E: Endpoint> Middleware<E> for Traced {
     }
 }
 
-impl<E: Endpoint> Endpoint for TracedEndpoint<E> {
+impl<E: Endpoint> Endpoint for MeasuredEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
         let method = known_method(&request);
-        let span = tracing::info_span!(
-            "request",
-            otel.kind = "server",
-            otel.name = Empty,
-            http.request.method = method,
-            http.route = Empty,
-            http.response.status_code = Empty,
-        );
         let parent = global::get_text_map_propagator(|p| p.extract(&Headers(request.headers())));
-        // Fails only where spans are not exported, and then nothing is lost.
-        let _ = span.set_parent(parent);
         let begun = Instant::now();
         self.active.add(1, &[KeyValue::new("http.request.method", method)]);
         let active = Active { counter: &self.active, method };
-        let response = match self.inner.call(request).instrument(span.clone()).await {
+        let response = match self.inner.call(request).with_context(parent).await {
             Ok(answer) => answer.into_response(),
             Err(error) => error.into_response(),
         };
         drop(active);
         let route = response.data::<PathPattern>().map_or_else(|| UNMATCHED.to_owned(), |p| p.0.to_string());
         let status = response.status().as_u16();
-        note(&span, method, &route, status);
         let labels = [
             KeyValue::new("http.request.method", method),
             KeyValue::new("http.route", route),
@@ -94,12 +82,6 @@ impl Drop for Active<'_> {
     fn drop(&mut self) {
         self.counter.add(-1, &[KeyValue::new("http.request.method", self.method)]);
     }
-}
-
-fn note(span: &Span, method: &str, route: &str, status: u16) {
-    span.record("otel.name", format!("{method} {route}"));
-    span.record("http.route", route);
-    span.record("http.response.status_code", status);
 }
 
 fn known_method(request: &Request) -> &'static str {

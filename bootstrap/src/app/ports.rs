@@ -1,0 +1,224 @@
+//! Which adapter stands behind which port.
+
+use crate::{
+    settings::{self, Database, Settings, SystemMail},
+    telemetry::MeteredMailer,
+};
+use anyhow::Context as _;
+use application::{
+    access::Access,
+    api_keys::ApiKeys,
+    broadcasts::Broadcasts,
+    contacts::Contacts,
+    deliveries::{Deliveries, DeliveryConfig, DeliveryPorts},
+    integrations::Integrations,
+    lists::Lists,
+    members::Members,
+    messages::Messages,
+    platform::{Environment, Installation, Platform},
+    ports::{MailRoute, Mailbox, Mailer},
+    rate_limit::RateLimiter,
+    readiness::Readiness,
+    subscriptions::Subscriptions,
+    templates::Templates,
+    transactional::Transactional,
+    users::Users,
+    work::Work,
+    workspaces::Workspaces,
+};
+use crypto::{AesVault, JwtTokens, OsRandom, SystemClock, UuidGenerator};
+use domain::{
+    deliveries::RetryPolicy,
+    integrations::{ProviderSettings, SmtpSecurity, SmtpSettings},
+    secret::Secret,
+};
+use http_api::Features;
+use render::MjmlRenderer;
+use smtp::MailRouter;
+use std::sync::Arc;
+use store::{Engine, PostgresServer, SqliteFiles, StoreBroker, TlsMode};
+use worker::{Wakeup, Worker};
+
+/// The port of implicit TLS (RFC 8314).
+const SUBMISSIONS: u16 = 465;
+
+/// Mails claimed from the queue of a workspace at once.
+const BATCH: usize = 200;
+
+/// The adapters of one installation.
+pub(super) struct Ports {
+    pub(super) store: StoreBroker,
+    /// Takes the mails of workspaces, who choose their servers themselves.
+    pub(super) mailer: Arc<MailRouter>,
+    /// Takes the installation's own mails, whose server the operator has chosen.
+    pub(super) system_mailer: Arc<MailRouter>,
+    platform: Arc<Platform>,
+    renderer: Arc<MjmlRenderer>,
+    work: Arc<Work>,
+}
+
+impl Ports {
+    pub(super) fn new(settings: &Settings, secret_key: Secret, wakeup: Arc<Wakeup>) -> anyhow::Result<Self> {
+        let store = StoreBroker::new(&store_config(settings))?;
+        let broker = Arc::new(store.clone());
+        let clock = Arc::new(SystemClock);
+        let router = |allow_private_hosts| {
+            let mut config =
+                smtp::Config { outbox: settings.outbox(), allow_private_hosts, ..smtp::Config::default() };
+            config.timeouts.connect = settings.dial_timeout;
+            MailRouter::new(&config, clock.clone()).map(Arc::new).context("mail cannot be sent safely")
+        };
+        let mailer = router(settings.environment == settings::Environment::Development)?;
+        let system_mailer = router(true)?;
+        let platform = Platform {
+            installation: installation(settings),
+            broker: broker.clone(),
+            databases: broker.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(UuidGenerator),
+            random: Arc::new(OsRandom),
+            tokens: Arc::new(JwtTokens::new(&secret_key)),
+            vault: Arc::new(AesVault::new(secret_key)),
+            mailer: metered(&system_mailer),
+            limiter: Arc::new(RateLimiter::new(clock.clone())),
+        };
+        Ok(Self {
+            store,
+            mailer,
+            system_mailer,
+            platform: Arc::new(platform),
+            renderer: Arc::new(MjmlRenderer::new(clock.clone())),
+            work: Arc::new(Work::new(broker, clock, wakeup)),
+        })
+    }
+
+    pub(super) fn users(&self) -> Users {
+        Users::new(self.platform.clone())
+    }
+
+    pub(super) fn features(&self) -> Features {
+        let Platform { broker, clock, ids, vault, .. } = &*self.platform;
+        Features {
+            access: Access::new(self.platform.clone()),
+            api_keys: ApiKeys::new(self.platform.clone()),
+            broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone()),
+            contacts: Contacts::new(broker.clone(), clock.clone()),
+            integrations: Integrations::new(self.platform.clone()),
+            lists: Lists::new(broker.clone(), clock.clone()),
+            members: Members::new(self.platform.clone()),
+            messages: Messages::new(broker.clone(), vault.clone()),
+            subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
+            readiness: Readiness::new(broker.clone()),
+            templates: Templates::new(broker.clone(), clock.clone(), self.renderer.clone()),
+            transactional: Transactional::new(
+                broker.clone(),
+                clock.clone(),
+                ids.clone(),
+                vault.clone(),
+                self.work.clone(),
+            ),
+            users: self.users(),
+            workspaces: Workspaces::new(self.platform.clone()),
+        }
+    }
+
+    pub(super) fn worker(&self, settings: &Settings, wakeup: Arc<Wakeup>) -> Worker {
+        let Platform { broker, clock, ids, random, vault, installation, .. } = &*self.platform;
+        let base = chrono::Duration::from_std(settings.retry_base).unwrap_or(RetryPolicy::default().base);
+        let config = DeliveryConfig {
+            endpoint: installation.api_endpoint.clone(),
+            retry: RetryPolicy { base, ..RetryPolicy::default() },
+            lease: chrono::Duration::minutes(5),
+            batch: BATCH,
+        };
+        let ports = DeliveryPorts {
+            broker: broker.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            vault: vault.clone(),
+            mailer: metered(&self.mailer),
+            renderer: self.renderer.clone(),
+        };
+        let broadcasts = Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone());
+        Worker::new(
+            Arc::new(Deliveries::new(ports, config)),
+            Arc::new(broadcasts),
+            self.work.clone(),
+            wakeup,
+            worker::Config::default(),
+        )
+    }
+}
+
+fn metered(router: &Arc<MailRouter>) -> Arc<dyn Mailer> {
+    Arc::new(MeteredMailer::new(router.clone()))
+}
+
+fn store_config(settings: &Settings) -> store::Config {
+    let engine = match &settings.database {
+        Database::Embedded => Engine::Sqlite(SqliteFiles::new(&settings.data_dir)),
+        Database::PostgreSql(server) => Engine::Postgres(PostgresServer {
+            host: server.host.clone(),
+            port: server.port,
+            user: server.user.clone(),
+            password: server.password.clone(),
+            database: server.database.clone(),
+            prefix: server.prefix.clone(),
+            tls: match server.tls {
+                settings::TlsMode::Disable => TlsMode::Disable,
+                settings::TlsMode::Allow => TlsMode::Allow,
+                settings::TlsMode::Prefer => TlsMode::Prefer,
+                settings::TlsMode::Require => TlsMode::Require,
+                settings::TlsMode::VerifyCa => TlsMode::VerifyCa,
+                settings::TlsMode::VerifyFull => TlsMode::VerifyFull,
+            },
+        }),
+    };
+    store::Config {
+        limits: settings.limits.clone(),
+        statement_timeout: settings.sessions.statement_timeout,
+        idle_in_transaction_timeout: settings.sessions.idle_in_transaction_timeout,
+        statement_cache: usize::try_from(settings.sessions.statement_cache).unwrap_or(usize::MAX),
+        ..store::Config::new(engine, instance())
+    }
+}
+
+/// A name for this run of the process.
+fn instance() -> String {
+    use application::ports::IdGenerator as _;
+    let id = UuidGenerator.uuid().simple().to_string();
+    id[id.len() - 12..].to_owned()
+}
+
+fn installation(settings: &Settings) -> Installation {
+    Installation {
+        environment: match settings.environment {
+            settings::Environment::Production => Environment::Production,
+            settings::Environment::Development => Environment::Development,
+        },
+        root_email: Some(settings.root_email.clone()),
+        api_endpoint: settings.public_address(),
+        mail_route: system_mail_route(&settings.system_mail),
+        mail_from: Mailbox { address: settings.from_email.clone(), name: Some(settings.from_name.clone()) },
+        max_workspaces: settings.max_workspaces.unwrap_or_default(),
+        max_users: settings.max_users.unwrap_or_default(),
+    }
+}
+
+fn system_mail_route(system_mail: &SystemMail) -> MailRoute {
+    let SystemMail::Smtp(smtp) = system_mail else { return MailRoute::Outbox };
+    let security = match (smtp.use_tls, smtp.port) {
+        (false, _) => SmtpSecurity::None,
+        (true, SUBMISSIONS) => SmtpSecurity::Implicit,
+        (true, _) => SmtpSecurity::StartTls,
+    };
+    let settings = SmtpSettings {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        security,
+        ehlo_hostname: smtp.ehlo_hostname.clone(),
+        username: smtp.username.clone(),
+        password: smtp.password.clone(),
+    };
+    MailRoute::Provider { pool: None, settings: Arc::new(ProviderSettings::Smtp(settings)) }
+}
