@@ -127,8 +127,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn mjml(block: Value) -> String {
-        to_mjml(&block, Channel::Email)
+    fn mjml(block: &Value) -> String {
+        to_mjml(block, Channel::Email)
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
             (json!({"x y": "1", "><script": "1"}), "<mj-section />"),
             (json!({"a": [1], "b": {}}), "<mj-section />"),
         ] {
-            assert_eq!(mjml(json!({"type": "mj-section", "attributes": attributes})), wanted);
+            assert_eq!(mjml(&json!({"type": "mj-section", "attributes": attributes})), wanted);
         }
     }
 
@@ -151,23 +151,23 @@ mod tests {
     fn content_is_raw_only_where_it_is_html() {
         for kind in ["mj-text", "mj-button", "mj-raw"] {
             let block = json!({"type": kind, "content": "<b>&</b>"});
-            assert_eq!(mjml(block), format!("<{kind}><b>&</b></{kind}>"));
+            assert_eq!(mjml(&block), format!("<{kind}><b>&</b></{kind}>"));
         }
         let title = json!({"type": "mj-title", "content": "a < b & c"});
-        assert_eq!(mjml(title), "<mj-title>a &lt; b &amp; c</mj-title>");
+        assert_eq!(mjml(&title), "<mj-title>a &lt; b &amp; c</mj-title>");
     }
 
     #[test]
     fn children_win_over_content() {
         let block = json!({"type": "mj-column", "content": "x", "children": [{"type": "mj-divider"}]});
-        assert_eq!(mjml(block), "<mj-column><mj-divider /></mj-column>");
+        assert_eq!(mjml(&block), "<mj-column><mj-divider /></mj-column>");
     }
 
     #[test]
     fn a_liquid_block_is_its_content() {
         let block =
             json!({"type": "mj-body", "children": [{"type": "mj-liquid", "content": "{% if a < 3 %}"}]});
-        assert_eq!(mjml(block), "<mj-body>{% if a < 3 %}</mj-body>");
+        assert_eq!(mjml(&block), "<mj-body>{% if a < 3 %}</mj-body>");
     }
 
     #[test]
@@ -182,6 +182,6 @@ mod tests {
 
     #[test]
     fn a_type_that_is_no_name_is_left_out() {
-        assert_eq!(mjml(json!({"type": "x><script>", "content": "a"})), "");
+        assert_eq!(mjml(&json!({"type": "x><script>", "content": "a"})), "");
     }
 }

@@ -6,6 +6,7 @@ mod links;
 mod liquid;
 mod markup;
 mod mjml;
+mod nonce;
 mod plain;
 mod prepared;
 mod renderer;

@@ -5,12 +5,9 @@ use crate::{
     liquid::syntax::{has_liquid, is_balanced},
     markup::{self, Attribute, Markup, Scanner, Tag},
     mjml::Tokens,
+    nonce::nonce,
 };
 use application::ports::LinkPolicy;
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    sync::OnceLock,
-};
 
 /// The Liquid block around the URL of a link.
 pub const BLOCK: &str = "link_url";
@@ -43,12 +40,6 @@ impl Mark {
     fn write(self, index: usize) -> String {
         format!("{OPEN}{}{}{index}{CLOSE}", nonce(), self.digit())
     }
-}
-
-/// Digits that differ for every process, so that nobody's data can hold a valid mark.
-fn nonce() -> &'static str {
-    static NONCE: OnceLock<String> = OnceLock::new();
-    NONCE.get_or_init(|| format!("{:020}", RandomState::new().build_hasher().finish()))
 }
 
 /// Reads the mark after its opening character: kind, index and length.

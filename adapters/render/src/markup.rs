@@ -86,10 +86,9 @@ impl<'a> Scanner<'a> {
             let byte = bytes[at];
             match quote {
                 Some(open) if byte == open => quote = None,
-                Some(_) => {}
                 None if byte == b'>' => break,
                 None if matches!(byte, b'"' | b'\'') && before == b'=' => quote = Some(byte),
-                None => {}
+                Some(_) | None => {}
             }
             if !byte.is_ascii_whitespace() {
                 before = byte;

@@ -177,7 +177,7 @@ impl Writer<'_> {
             if !label.is_empty() {
                 let kept = self.out.trim_end_matches(between).len();
                 self.out.truncate(kept);
-                self.out.push_str(&format!(" ({address})"));
+                self.out.extend([" (", address, ")"]);
             } else if self.urls.get(&url).is_none_or(|count| *count < 2) {
                 self.out.push_str(address);
             }

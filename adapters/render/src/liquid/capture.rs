@@ -32,7 +32,7 @@ impl BlockReflection for Aside {
         }
     }
 
-    fn description(&self) -> &str {
+    fn description(&self) -> &'static str {
         ""
     }
 }

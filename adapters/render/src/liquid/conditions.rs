@@ -33,7 +33,7 @@ impl BlockReflection for Conditional {
         }
     }
 
-    fn description(&self) -> &str {
+    fn description(&self) -> &'static str {
         ""
     }
 }

@@ -34,7 +34,7 @@ impl BlockReflection for Loop {
         }
     }
 
-    fn description(&self) -> &str {
+    fn description(&self) -> &'static str {
         ""
     }
 }
@@ -273,6 +273,7 @@ impl<'p> Position<'p> {
 }
 
 /// What a template can ask about the cell.
+#[expect(clippy::struct_excessive_bools, reason = "these are the names that templates know")]
 #[derive(Debug, Clone, ValueView, ObjectView)]
 struct Cell {
     length: i64,

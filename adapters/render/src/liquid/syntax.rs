@@ -71,8 +71,8 @@ pub fn has_liquid(source: &str) -> bool {
 
 /// The line of a position, from 1.
 pub fn line_of(source: &str, position: usize) -> u32 {
-    let lines = source.as_bytes()[..position.min(source.len())].iter().filter(|byte| **byte == b'\n').count();
-    u32::try_from(lines + 1).unwrap_or(u32::MAX)
+    let before = source.get(..position).unwrap_or(source);
+    u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX)
 }
 
 /// A tag taken apart.

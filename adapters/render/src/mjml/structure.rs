@@ -162,6 +162,10 @@ impl<'a> Reader<'a> {
         self.from = end;
     }
 
+    fn put(&mut self, parts: &[&str]) {
+        self.structure.mjml.extend(parts.iter().copied());
+    }
+
     fn parent(&self) -> &'a str {
         self.open.last().map_or("", |(name, _)| name)
     }
@@ -202,15 +206,15 @@ impl<'a> Reader<'a> {
                         if self.body { &mut self.structure.after } else { &mut self.structure.before };
                     aside.push_str(token);
                 }
-                "mj-head" => self.structure.mjml.push_str(&format!("<mj-raw>{token}</mj-raw>")),
+                "mj-head" => self.put(&["<mj-raw>", token, "</mj-raw>"]),
                 "mj-attributes" | "" | "mjml" => {
                     self.fault(start, format!("{kept} cannot stand here"), parent);
                 }
                 "table" | "tbody" | "thead" | "tfoot" | "tr" => {
-                    self.structure.mjml.push_str(&format!("<!--:{token}:-->"));
+                    self.put(&["<!--:", token, ":-->"]);
                 }
                 _ if parent.starts_with("mj-") && !OPAQUE.contains(&parent) => {
-                    self.structure.mjml.push_str(&format!("<!--:{token}:-->"));
+                    self.put(&["<!--:", token, ":-->"]);
                 }
                 _ => self.structure.mjml.push_str(token),
             }

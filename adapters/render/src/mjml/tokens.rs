@@ -1,6 +1,9 @@
 //! Takes Liquid out of a source and puts it back: in between there are only letters and digits.
 
-use crate::liquid::syntax::{Piece, pieces};
+use crate::{
+    liquid::syntax::{Piece, pieces},
+    nonce::nonce,
+};
 use std::borrow::Cow;
 
 /// What was taken out. A token is the prefix, a number and a letter for its kind.
@@ -66,9 +69,13 @@ pub fn protect(source: &str) -> Result<Protected, usize> {
     Ok(Protected { text, tokens, origins })
 }
 
-/// A prefix that occurs nowhere in the source.
+/// A prefix that occurs nowhere in the source. One that nobody can know is free at the first try.
 fn unused_prefix(source: &str) -> String {
-    (0_u32..).map(|n| format!("lq{n}x")).find(|prefix| !source.contains(prefix)).unwrap_or_default()
+    let mut prefix = format!("lq{}x", nonce());
+    while source.contains(&prefix) {
+        prefix.insert(2, '0');
+    }
+    prefix
 }
 
 impl Tokens {
@@ -135,8 +142,8 @@ mod tests {
 
     #[test]
     fn tokens_collide_with_nothing() {
-        let source = "lq0x0z {{ a }} lq1x7z {% b %} lq0x1z";
-        let protected = protect(source).unwrap();
+        let source = format!("lq{0}x0z {{{{ a }}}} lq0{0}x1z {{% b %}} lq00", nonce());
+        let protected = protect(&source).unwrap();
         assert!(!protected.text.contains('{'));
         assert_eq!(protected.tokens.restore(&protected.text), source);
     }

@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 /// The longest list.
 const MAX_ITEMS: usize = 20_000;
 
-fn items<'a>(value: &'a dyn ValueView) -> Vec<&'a dyn ValueView> {
+fn items(value: &dyn ValueView) -> Vec<&dyn ValueView> {
     match value.as_array() {
         Some(array) => array.values().take(MAX_ITEMS).collect(),
         None if value.is_nil() || value.is_state() => Vec::new(),
@@ -24,7 +24,7 @@ fn items<'a>(value: &'a dyn ValueView) -> Vec<&'a dyn ValueView> {
 }
 
 fn owned<'a>(items: impl IntoIterator<Item = &'a dyn ValueView>) -> Value {
-    Value::Array(items.into_iter().map(|item| item.to_value()).collect())
+    Value::Array(items.into_iter().map(liquid_core::ValueView::to_value).collect())
 }
 
 fn property<'a>(item: &'a dyn ValueView, name: &str) -> Option<&'a dyn ValueView> {
@@ -77,14 +77,14 @@ pub fn first(call: &Call<'_>) -> Result<Value> {
     if call.input.is_scalar() {
         return Ok(text(call.text().chars().take(1).collect::<String>()));
     }
-    Ok(items(call.input).first().map_or(Value::Nil, |item| item.to_value()))
+    Ok(items(call.input).first().map_or(Value::Nil, liquid_core::ValueView::to_value))
 }
 
 pub fn last(call: &Call<'_>) -> Result<Value> {
     if call.input.is_scalar() {
         return Ok(text(call.text().chars().next_back().map(String::from).unwrap_or_default()));
     }
-    Ok(items(call.input).last().map_or(Value::Nil, |item| item.to_value()))
+    Ok(items(call.input).last().map_or(Value::Nil, liquid_core::ValueView::to_value))
 }
 
 pub fn join(call: &Call<'_>) -> Result<Value> {
@@ -186,7 +186,7 @@ pub fn reject(call: &Call<'_>) -> Result<Value> {
 
 pub fn find(call: &Call<'_>) -> Result<Value> {
     let found = items(call.input).into_iter().find(|item| matches(call, *item));
-    Ok(found.map_or(Value::Nil, |item| item.to_value()))
+    Ok(found.map_or(Value::Nil, liquid_core::ValueView::to_value))
 }
 
 pub fn find_index(call: &Call<'_>) -> Result<Value> {
