@@ -14,3 +14,6 @@ use crate::session::Session;
 use application::ports::WorkspaceStore;
 
 impl WorkspaceStore for Session {}
+
+#[cfg(test)]
+mod tests;

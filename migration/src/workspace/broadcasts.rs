@@ -24,7 +24,7 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(ColumnDef::new("metadata").json_binary())
         .col(ColumnDef::new("template_version").big_integer())
         .col(ColumnDef::new("integration_id").uuid())
-        .col(&mut key(backend, "cursor", 255))
+        .col(key(backend, "cursor", 255))
         .col(ColumnDef::new("enqueued_count").big_integer().not_null())
         .col(moment("created_at"))
         .col(moment("updated_at"))

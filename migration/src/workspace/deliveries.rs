@@ -12,7 +12,7 @@ pub(super) fn create(backend: DbBackend) -> Vec<String> {
         .col(key(backend, "message_id", 100).not_null().primary_key())
         .col(key(backend, "source_type", 20).not_null())
         .col(key(backend, "source_id", 32).not_null())
-        .col(&mut key(backend, "list_id", 32))
+        .col(key(backend, "list_id", 32))
         .col(key(backend, "recipient", 255).not_null())
         .col(key(backend, "template_id", 32).not_null())
         .col(ColumnDef::new("template_version").big_integer().not_null())

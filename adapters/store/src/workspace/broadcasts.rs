@@ -1,7 +1,7 @@
 //! Broadcasts and their accounts.
 
 use super::expressions::{
-    constant, count, count_of_rows, counted, given, read_all, rows, rows_per_statement,
+    checked, constant, count, count_of_rows, counted, given, read_all, rows, rows_per_statement,
 };
 use crate::{
     failure::Failure,
@@ -150,8 +150,8 @@ impl BroadcastStore for Session {
             let statement = Query::update()
                 .table("broadcast_recipients")
                 .value("state", state)
-                .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()))
                 .and_where(Expr::col("message_id").in_subquery(given(self.backend(), messages)))
+                .and_where(checked("broadcast_id").eq(broadcast.as_str()))
                 .take();
             self.exec(&statement).await?;
         }

@@ -149,7 +149,7 @@ impl ContactStore for Session {
 
 /// [`Contact::redacted_address`] of the message in a column.
 fn redacted(message: &'static str) -> Expr {
-    Expr::col(message).binary(BinOper::Custom("||".into()), constant(REDACTED))
+    Expr::col(message).binary(BinOper::Custom("||"), constant(REDACTED))
 }
 
 fn selection() -> SelectStatement {

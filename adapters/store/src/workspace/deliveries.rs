@@ -1,6 +1,6 @@
 //! The queue: a delivery is waiting or claimed, and gone when it is done.
 
-use super::expressions::{constant, given, read_all, rows, rows_per_statement};
+use super::expressions::{checked, constant, given, read_all, rows, rows_per_statement};
 use crate::{
     failure::Failure,
     session::{Fields as _, Session},
@@ -125,7 +125,7 @@ impl DeliveryStore for Session {
             let removal = Query::delete()
                 .from_table("deliveries")
                 .and_where(Expr::col("message_id").in_subquery(given(self.backend(), finished)))
-                .and_where(Expr::col("state").eq(CLAIMED))
+                .and_where(checked("state").eq(CLAIMED))
                 .returning_col("message_id")
                 .take();
             let rows = self.all(&removal).await?;
@@ -189,7 +189,7 @@ impl Session {
         Query::update()
             .table("deliveries")
             .and_where(Expr::col("message_id").in_subquery(given))
-            .and_where(Expr::col("state").eq(CLAIMED))
+            .and_where(checked("state").eq(CLAIMED))
             .take()
     }
 }
@@ -223,7 +223,7 @@ fn retry(retries: &[(&str, Timestamp)]) -> UpdateStatement {
         .value("lease_until", Value::ChronoDateTimeUtc(None))
         .value("due_at", Expr::col(("retry", "column2")))
         .and_where(Expr::col(("deliveries", "message_id")).equals(("retry", "column1")))
-        .and_where(Expr::col(("deliveries", "state")).eq(CLAIMED))
+        .and_where(checked(("deliveries", "state")).eq(CLAIMED))
         .returning(Query::returning().column("message_id"))
         .take()
 }

@@ -4,7 +4,10 @@ use crate::session::{Fields as _, Session};
 use application::ports::StoreError;
 use sea_orm::{
     DbBackend, QueryResult,
-    sea_query::{Alias, Condition, Expr, ExprTrait as _, Func, LikeExpr, Query, SelectStatement, Value},
+    sea_query::{
+        Alias, BinOper, Condition, Expr, ExprTrait as _, Func, IntoColumnRef, LikeExpr, Query,
+        SelectStatement, Value,
+    },
 };
 use std::cmp;
 
@@ -24,6 +27,12 @@ pub(super) fn rows_per_statement(columns: usize) -> usize {
 /// A text that stands in the statement itself, so that an index of a part of the table is found.
 pub(super) fn constant(text: &'static str) -> Expr {
     Expr::Constant(text.into())
+}
+
+/// A text column to be compared in rows that another condition finds. As an expression it has no
+/// index that could be taken for the better way in, such as all recipients of a broadcast.
+pub(super) fn checked(column: impl IntoColumnRef) -> Expr {
+    Expr::col(column).binary(BinOper::Custom("||"), constant(""))
 }
 
 /// The texts as a query of one column. They travel as one value, however many they are.
