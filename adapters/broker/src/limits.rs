@@ -4,7 +4,6 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 
 /// Limits and times of a broker. [`Limits::validate`] names everything that is wrong at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "two independent switches")]
 pub struct Limits {
     /// Budget: server connections of all instances together (`DB_MAX_CONNECTIONS`, 20–10000).
     pub max_connections: u32,

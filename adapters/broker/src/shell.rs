@@ -196,10 +196,9 @@ impl<C: Connector> Broker<C> {
     #[must_use]
     pub fn stats(&self, page: StatsPage) -> BrokerStats {
         let now = self.shared.now();
-        let state = self.shared.lock();
-        let mut stats = state.core.stats(page, now);
-        stats.nested_leases = state.holders.nested();
-        stats
+        let shared = self.shared.lock();
+        let nested_leases = shared.holders.nested();
+        BrokerStats { nested_leases, ..shared.core.stats(page, now) }
     }
 
     /// The limits in force.
@@ -214,9 +213,10 @@ impl<C: Connector> Broker<C> {
     /// # Errors
     ///
     /// [`InvalidLimits`]; then nothing has changed.
+    #[expect(clippy::needless_pass_by_value, reason = "the caller hands the limits over")]
     pub fn reconfigure(&self, limits: Limits) -> Result<(), InvalidLimits> {
         limits.validate().map_err(|problems| InvalidLimits { problems })?;
-        self.shared.apply(Event::Reconfigure(Box::new(limits)));
+        self.shared.apply(Event::Reconfigure(&limits));
         Ok(())
     }
 

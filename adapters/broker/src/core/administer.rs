@@ -10,10 +10,10 @@ use crate::{BrokerError, Limits, WorkspaceKey};
 impl Core {
     /// Nothing is revoked: over a lowered limit idle connections are closed at once, leased ones
     /// when they are given back, and nothing is opened.
-    pub(super) fn reconfigure(&mut self, limits: Limits, now: Moment, effects: &mut Vec<Effect>) {
+    pub(super) fn reconfigure(&mut self, limits: &Limits, now: Moment, effects: &mut Vec<Effect>) {
         let slots = self.limits.workspace_slots();
         let single_writer = self.limits.single_writer;
-        self.limits = Limits { single_writer, ..limits };
+        self.limits = Limits { single_writer, ..limits.clone() };
         self.resize(slots);
         #[cfg(test)]
         {

@@ -2,11 +2,10 @@
 
 use super::{
     Core, Effect, Moment, WaiterId,
-    record::{CloseReason, Origin, Roll, State, WantKind},
+    record::{CloseReason, Kind, Origin, Roll, State, WantKind, Watch},
     slab::{ConnId, SpaceId},
     tick::Timer,
 };
-use crate::Class;
 use std::time::Duration;
 
 /// How a connection came to a waiter; only for the statistics.
@@ -148,9 +147,9 @@ impl Core {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(record) = self.dequeue(waiter) else { return };
-        self.occupy(conn, record.tenant, now);
-        let waited = now.since(record.arrived_at);
+        let Some(served) = self.dequeue(waiter) else { return };
+        self.occupy(conn, served.tenant, now);
+        let wait = now.since(served.arrived_at);
         let origin = self.conns[conn].origin;
         let counts = &mut self.meters.leases;
         match (route, origin) {
@@ -159,8 +158,8 @@ impl Core {
             (Route::Opened, Origin::Free) => counts.opened += 1,
             (Route::Opened, Origin::Stolen) => counts.stolen += 1,
         }
-        self.meters.waits.record(waited);
-        self.spaces[record.space].tally.waits.get_or_insert_default().record(waited);
+        self.meters.waits.record(wait);
+        self.spaces[served.space].tally.waits.get_or_insert_default().record(wait);
         effects.push(Effect::Grant { waiter, conn });
     }
 
@@ -182,16 +181,16 @@ impl Core {
     /// Whether the holder should give the connection back soon: somebody waits whom its release
     /// would serve.
     pub(crate) fn should_yield(&self, conn: ConnId, now: Moment) -> bool {
-        let Some(record) = self.conns.get(conn) else { return false };
-        let Some(tenant) = record.tenant else { return false };
-        let space = &self.spaces[record.space];
-        if record.watch == super::record::Watch::Revoked || space.retired || self.shutting_down {
+        let Some(lent) = self.conns.get(conn) else { return false };
+        let Some(tenant) = lent.tenant else { return false };
+        let space = &self.spaces[lent.space];
+        if lent.watch == Watch::Revoked || space.retired || self.shutting_down {
             return true;
         }
-        let own_waiters = self.servable_now(space) > space.checking;
-        let other = self.takeover(conn, now).is_some();
-        let in_the_way = tenant.class == Class::Background && !self.background_allowed();
-        other || own_waiters || (in_the_way && space.waiters() > 0)
+        let writers = space.waiting(Kind::Writer) + space.waiting(Kind::BackgroundWriter);
+        self.servable_now(space) > space.checking
+            || (tenant.kind.writes() && writers > 0)
+            || self.takeover(conn, now).is_some()
     }
 
     /// Which rule of a release would take this connection for another workspace.

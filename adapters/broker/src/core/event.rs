@@ -31,7 +31,7 @@ pub(crate) enum Release {
     Broken,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Event<'a> {
     Acquire(Request<'a>),
     /// Grants an idle connection or nothing.
@@ -56,7 +56,7 @@ pub(crate) enum Event<'a> {
     /// The peer of an idle connection closed it.
     PeerGone(ConnId),
     Tick,
-    Reconfigure(Box<Limits>),
+    Reconfigure(&'a Limits),
     /// Connections opened until now are not to be lent again.
     Renew,
     Retire(&'a WorkspaceKey),

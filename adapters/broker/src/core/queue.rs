@@ -107,9 +107,8 @@ impl Core {
     /// Leases of this kind that may be granted in this space, connections aside.
     pub(super) fn room(&self, space: &Space, kind: Kind) -> u32 {
         match kind {
-            Kind::Own => u32::MAX,
             Kind::Plain if space.is_system() => self.system_room(space),
-            Kind::Plain => u32::MAX,
+            Kind::Plain | Kind::Own => u32::MAX,
             Kind::Writer => self.writer_room(space),
             Kind::Background => self.background_room(),
             Kind::BackgroundWriter => self.background_room().min(self.writer_room(space)),

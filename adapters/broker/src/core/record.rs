@@ -244,6 +244,7 @@ pub(crate) struct Tally {
 
 /// All that is known of a workspace, or of the system lane. Exists only while there is something.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct Space {
     pub(crate) target: Target,
     /// Idle connections, most recently used first.

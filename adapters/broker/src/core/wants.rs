@@ -97,7 +97,7 @@ impl Core {
             if kind == WantKind::Growth || debt < quantum || !self.another_zero(id, except) {
                 return Some(id);
             }
-            self.spaces[id].debt.set(debt - quantum, now);
+            self.spaces[id].debt.set(debt.saturating_sub(quantum), now);
             self.unlist(id);
             let place = self.turn();
             self.spaces[id].want = Some(Want { kind, place });

@@ -55,9 +55,9 @@ fn assert_nothing_left_over(broker: &FakeBroker, server: &Server) {
     let stats = broker.stats(StatsPage::default());
     assert_eq!((stats.total_open, stats.waiters), (stats.total_idle, 0), "{stats:?}");
     assert_eq!(stats.total_open as usize, server.sessions());
-    let state = broker.shared.lock();
-    let parked = state.parked.iter().flatten().count();
+    let shared = broker.shared.lock();
+    let parked = shared.parked.iter().flatten().count();
     assert_eq!(parked, stats.total_open as usize, "every connection is parked");
-    assert_eq!(state.replies.iter().flatten().count(), 0, "nobody waits");
-    assert!(state.holders.is_empty(), "nobody holds a lease");
+    assert_eq!(shared.replies.iter().flatten().count(), 0, "nobody waits");
+    assert!(shared.holders.is_empty(), "nobody holds a lease");
 }

@@ -82,8 +82,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl World {
-    fn step(&mut self, step: Step) {
-        match step {
+    fn step(&mut self, step: &Step) {
+        match *step {
             Step::Ask { workspace, class, access, wait } => {
                 self.ask(workspace, class, access, Duration::from_millis(wait));
             }
@@ -119,7 +119,7 @@ impl World {
             Step::Renew => drop(self.apply(Event::Renew)),
             Step::Resize { slots, cap, parallel } => {
                 let limits = Limits { max_parallel_opens: parallel, ..limits(slots, cap) };
-                self.apply(Event::Reconfigure(Box::new(limits)));
+                self.apply(Event::Reconfigure(&limits));
             }
         }
     }
@@ -163,7 +163,7 @@ impl World {
         self.finish();
         let stats = self.stats();
         assert_eq!(stats.total_open, stats.total_idle, "something is left over");
-        self.pass(Duration::from_secs(7200));
+        self.pass(Duration::from_hours(2));
         self.finish();
         assert_eq!((self.stats().total_open, self.core.spaces.len()), (0, 1), "something is remembered");
         assert_eq!(self.core.timers.len(), 0);
@@ -171,7 +171,7 @@ impl World {
 }
 
 fn run(name: &str, limits: impl Fn(u32, u32) -> Limits) {
-    let cases = std::env::var("BROKER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400);
+    let cases = option_env!("BROKER_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(400);
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
@@ -184,7 +184,7 @@ fn run(name: &str, limits: impl Fn(u32, u32) -> Limits) {
         let mut world = World::new(Limits { max_parallel_opens: parallel, ..limits(slots, cap) });
         for step in history {
             steps.set(steps.get() + 1);
-            world.step(step);
+            world.step(&step);
         }
         world.settles();
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const SYSTEM: usize = usize::MAX;
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn reasons(world: &World) -> Vec<LimitReason> {
     let reasons = world.refused.iter().filter_map(|error| match error {
@@ -424,9 +424,9 @@ mod releasing {
             stats.workspaces.iter().find(|space| space.workspace == key(1)).map(|space| space.debt_ms)
         };
         assert!((debt(&world).unwrap() - 400.0).abs() < 1.0);
-        world.pass(Duration::from_secs(60));
+        world.pass(Duration::from_mins(1));
         assert!((debt(&world).unwrap() - 200.0).abs() < 1.0);
-        world.pass(Duration::from_secs(3600));
+        world.pass(Duration::from_hours(1));
         assert_eq!(debt(&world), None, "an idle workspace costs nothing");
     }
 
@@ -608,7 +608,7 @@ mod reaping {
         for workspace in 0..6 {
             world.idle(workspace);
         }
-        world.pass(Duration::from_secs(300));
+        world.pass(Duration::from_mins(5));
         assert_eq!(world.closes().len(), 2);
         world.pass(Duration::from_secs(1));
         assert_eq!(world.closes().len(), 4);
@@ -620,7 +620,7 @@ mod reaping {
 
     #[test]
     fn old_connections_are_closed_at_a_time_of_their_own_and_not_replaced() {
-        let limits = Limits { connection_max_idle_time: Duration::from_secs(3600), ..limits(40, 1) };
+        let limits = Limits { connection_max_idle_time: Duration::from_hours(1), ..limits(40, 1) };
         let mut world = World::new(limits);
         for workspace in 0..20 {
             world.idle(workspace);
@@ -849,7 +849,7 @@ mod administering {
         for workspace in 3..6 {
             world.idle(workspace);
         }
-        world.apply(Event::Reconfigure(Box::new(limits(2, 1))));
+        world.apply(Event::Reconfigure(&limits(2, 1)));
         assert_eq!((world.closes().len(), world.leases.len()), (3, 3));
         world.finish();
         world.lease(9);
@@ -858,7 +858,7 @@ mod administering {
         world.finish();
         assert_eq!(world.stats().total_open, 2);
         assert_eq!(world.leases.iter().filter(|(_, of)| *of == 9).count(), 0);
-        world.apply(Event::Reconfigure(Box::new(limits(3, 1))));
+        world.apply(Event::Reconfigure(&limits(3, 1)));
         world.finish();
         assert_eq!(world.leases.iter().filter(|(_, of)| *of == 9).count(), 1, "raising works at once");
     }
@@ -871,7 +871,7 @@ mod administering {
         }
         world.finish();
         assert_eq!(world.leases.len(), 1);
-        world.apply(Event::Reconfigure(Box::new(Limits { share: Some(5), ..limits(10, 1) })));
+        world.apply(Event::Reconfigure(&Limits { share: Some(5), ..limits(10, 1) }));
         world.finish();
         assert_eq!(world.leases.len(), 3);
     }

@@ -105,7 +105,7 @@ impl World {
     }
 
     pub(super) fn lease(&mut self, workspace: usize) -> Answer {
-        self.ask(workspace, Class::Interactive, Access::Read, Duration::from_secs(60))
+        self.ask(workspace, Class::Interactive, Access::Read, Duration::from_mins(1))
     }
 
     /// A lease that is there at once, opened if need be.

@@ -16,6 +16,7 @@ use crate::{
 
 /// What the server does; tests change it while it runs.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each thing that can go wrong")]
 pub(super) struct Script {
     pub(super) open_takes: Duration,
     pub(super) close_takes: Duration,
