@@ -13,6 +13,7 @@ use poem_openapi::{Object, OpenApi, payload::Json};
 pub(crate) struct IntegrationsApi(pub(crate) Shared);
 
 #[derive(Object)]
+#[oai(rename = "IntegrationCreated")]
 struct CreatedAnswer {
     /// Always `success`.
     status: String,
@@ -20,6 +21,7 @@ struct CreatedAnswer {
 }
 
 #[derive(Object)]
+#[oai(rename = "IntegrationChanged")]
 struct ChangedAnswer {
     /// Always `success`.
     status: String,

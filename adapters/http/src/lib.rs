@@ -10,6 +10,7 @@
 //! 3. texts of requests are [`Text`], moments [`Moment`]; a body becomes a command by `TryFrom` with a
 //!    `Check`, pointers from the root of the body, ended by `body::complete`. Fields that may be null
 //!    carry `#[oai(nullable)]`; never `default` on a `MaybeUndefined`;
+//!    Names of bodies are unique in the document: give general ones `#[oai(rename = "…")]`;
 //! 4. its `…Api` in the tuple of `operations` below (16 at most; nest tuples beyond that).
 
 mod api_keys;

@@ -148,6 +148,7 @@ impl From<ListStats> for StatsBody {
 }
 
 #[derive(Object)]
+#[oai(rename = "ListStatsAnswer")]
 struct StatsAnswer {
     list_id: String,
     stats: StatsBody,

@@ -17,6 +17,7 @@ use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
 pub(crate) struct MembersApi(pub(crate) Shared);
 
 #[derive(Object)]
+#[oai(rename = "MembersChanged")]
 struct DoneAnswer {
     /// Always `success`.
     status: String,

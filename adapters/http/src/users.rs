@@ -15,7 +15,7 @@ struct SignInBody {
 }
 
 #[derive(Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "SignInRequested", skip_serializing_if_is_none)]
 struct SignInAnswer {
     /// What happens now.
     message: String,
@@ -51,6 +51,7 @@ struct LanguageBody {
 }
 
 #[derive(Object)]
+#[oai(rename = "UserChanged")]
 struct MessageAnswer {
     /// What was done.
     message: String,

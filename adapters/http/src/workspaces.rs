@@ -91,6 +91,7 @@ struct WorkspaceAnswer {
 }
 
 #[derive(Object)]
+#[oai(rename = "WorkspaceDeleted")]
 struct DeletedAnswer {
     /// Always `success`.
     status: String,

@@ -178,12 +178,14 @@ impl ParseFromJSON for ContactBody {
 }
 
 #[derive(Object)]
+#[oai(rename = "UpsertContactBody")]
 pub(super) struct UpsertBody {
     pub(super) workspace_id: Text,
     pub(super) contact: ContactInput,
 }
 
 #[derive(Object)]
+#[oai(rename = "UpsertedContact")]
 pub(super) struct UpsertAnswer {
     email: String,
     /// `create` or `update`.
@@ -227,11 +229,13 @@ impl From<Page<ContactView>> for ContactsPage {
 }
 
 #[derive(Object)]
+#[oai(rename = "ContactCount")]
 pub(super) struct CountAnswer {
     pub(super) total_contacts: u64,
 }
 
 #[derive(Object)]
+#[oai(rename = "ImportContactsBody")]
 pub(super) struct ImportBody {
     pub(super) workspace_id: Text,
     /// At least one.
@@ -253,6 +257,7 @@ struct OperationBody {
 }
 
 #[derive(Object)]
+#[oai(rename = "ImportedContacts")]
 pub(super) struct ImportAnswer {
     /// One for each row, in the order of the rows.
     operations: Vec<OperationBody>,
@@ -272,12 +277,14 @@ impl From<Vec<ImportOperation>> for ImportAnswer {
 }
 
 #[derive(Object)]
+#[oai(rename = "DeleteContactBody")]
 pub(super) struct DeleteBody {
     pub(super) workspace_id: Text,
     pub(super) email: Text,
 }
 
 #[derive(Object)]
+#[oai(rename = "ContactDeleted")]
 pub(super) struct DeletedAnswer {
     pub(super) success: bool,
 }

@@ -50,6 +50,7 @@ pub(super) struct DeleteBody {
 
 /// An e-mail provider with its senders.
 #[derive(Object)]
+#[oai(rename = "EmailProviderDraft")]
 struct ProviderBody {
     /// `smtp`.
     kind: Text,
@@ -63,6 +64,7 @@ struct ProviderBody {
 
 /// How to reach a mail server.
 #[derive(Object)]
+#[oai(rename = "SmtpProviderDraft")]
 struct SmtpBody {
     /// Host name or IP address.
     host: Text,

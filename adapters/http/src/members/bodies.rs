@@ -8,13 +8,12 @@ use domain::{
     validation::{Check, Invalid},
     workspaces::Workspace,
 };
-use poem_openapi::{Object, types::ParseFromJSON, types::ToJSON, types::Type};
+use poem_openapi::Object;
 use std::collections::BTreeMap;
 
 /// What a member may do with one resource.
-#[derive(Object, Clone, Copy)]
+#[derive(Object, Default, Clone, Copy)]
 #[oai(rename = "ResourcePermissions", default)]
-#[derive(Default)]
 pub(super) struct RightsBody {
     /// May look.
     read: bool,
@@ -27,6 +26,7 @@ type RightsByResource = BTreeMap<String, RightsBody>;
 
 /// Inviting a person.
 #[derive(Object)]
+#[oai(rename = "InviteMemberBody")]
 pub(super) struct InviteBody {
     pub(super) workspace_id: Text,
     /// Whom.
@@ -48,6 +48,7 @@ pub(super) struct SetPermissionsBody {
 
 /// Ending a membership.
 #[derive(Object)]
+#[oai(rename = "RemoveMemberBody")]
 pub(super) struct RemoveBody {
     pub(super) workspace_id: Text,
     pub(super) user_id: Text,
@@ -59,6 +60,7 @@ pub(super) struct InvitationIdBody {
 }
 
 #[derive(Object)]
+#[oai(rename = "InvitationTokenBody")]
 pub(super) struct TokenBody {
     /// The token of the invitation's link.
     pub(super) token: Text,
@@ -95,12 +97,13 @@ fn by_resource(permissions: &Permissions) -> Option<RightsByResource> {
 
 /// A member, or an open invitation, which has no `user_id`.
 #[derive(Object)]
-#[oai(rename = "Member", skip_serializing_if_is_none)]
+#[oai(rename = "Member")]
 struct MemberBody {
     user_id: String,
     workspace_id: String,
     /// `owner` or `member`.
     role: String,
+    #[oai(skip_serializing_if_is_none)]
     permissions: Option<RightsByResource>,
     created_at: Moment,
     updated_at: Moment,
@@ -110,13 +113,10 @@ struct MemberBody {
     kind: String,
     language: String,
     /// Null for members.
-    #[oai(nullable, skip_serializing_if = "never")]
+    #[oai(nullable)]
     invitation_expires_at: Option<Moment>,
+    #[oai(skip_serializing_if_is_none)]
     invitation_id: Option<String>,
-}
-
-fn never<T: Type + ToJSON + ParseFromJSON>(_: &T) -> bool {
-    false
 }
 
 #[derive(Object)]
@@ -199,7 +199,7 @@ impl From<Invitation> for InvitationBody {
 
 /// What became of an invitation. One who had an account is a member now, without `invitation`.
 #[derive(Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "MemberInvited", skip_serializing_if_is_none)]
 pub(super) struct InvitedAnswer {
     /// Always `success`.
     status: String,
@@ -259,6 +259,7 @@ impl From<InvitationView> for InvitationAnswer {
 }
 
 #[derive(Object)]
+#[oai(rename = "InvitationAccepted")]
 pub(super) struct AcceptedAnswer {
     /// Always `success`.
     status: String,

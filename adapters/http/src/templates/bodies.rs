@@ -336,12 +336,14 @@ impl From<Vec<Template>> for TemplatesAnswer {
 }
 
 #[derive(Object)]
+#[oai(rename = "DeleteTemplateBody")]
 pub(super) struct DeleteBody {
     pub(super) workspace_id: Text,
     pub(super) id: Text,
 }
 
 #[derive(Object)]
+#[oai(rename = "TemplateDeleted")]
 pub(super) struct DeletedAnswer {
     pub(super) success: bool,
 }

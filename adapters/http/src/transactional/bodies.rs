@@ -88,6 +88,7 @@ impl TryFrom<DraftBody> for NotificationDraft {
 }
 
 #[derive(Object)]
+#[oai(rename = "CreateNotificationBody")]
 pub(super) struct CreateBody {
     pub(super) workspace_id: Text,
     pub(super) notification: DraftBody,
@@ -128,6 +129,7 @@ impl TryFrom<UpdatesBody> for NotificationPatch {
 }
 
 #[derive(Object)]
+#[oai(rename = "UpdateNotificationBody")]
 pub(super) struct UpdateBody {
     pub(super) workspace_id: Text,
     pub(super) id: Text,
@@ -198,6 +200,7 @@ pub(super) struct NotificationIdBody {
 }
 
 #[derive(Object)]
+#[oai(rename = "NotificationDeleted")]
 pub(super) struct DeletedAnswer {
     pub(super) success: bool,
 }

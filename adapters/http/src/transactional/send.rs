@@ -115,6 +115,7 @@ impl TryFrom<MessageBody> for SendRequest {
 }
 
 #[derive(Object)]
+#[oai(rename = "SendTransactionalBody")]
 pub(super) struct SendBody {
     pub(super) workspace_id: Text,
     pub(super) notification: MessageBody,

@@ -3,18 +3,29 @@
 use application::{
     access::Access,
     api_keys::ApiKeys,
+    broadcasts::Broadcasts,
+    contacts::Contacts,
     integrations::Integrations,
+    lists::Lists,
     members::Members,
+    messages::Messages,
     platform::{Environment, Installation, Platform},
     ports::{Clock, MailRoute, Mailbox, Vault as _},
     rate_limit::RateLimiter,
     readiness::Readiness,
+    subscriptions::Subscriptions,
+    templates::Templates,
+    transactional::Transactional,
     users::Users,
+    work::Work,
     workspaces::Workspaces,
 };
 use domain::email_address::EmailAddress;
 use http_api::{Features, HttpSettings, ShutdownGate};
-use memory::{FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainTokens, PlainVault, SequentialIds};
+use memory::{
+    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens, PlainVault,
+    RecordingSignal, SequentialIds,
+};
 use poem::{
     Response,
     endpoint::BoxEndpoint,
@@ -29,7 +40,6 @@ pub const ROOT: &str = "root@host.example";
 pub struct House {
     pub client: TestClient<BoxEndpoint<'static, Response>>,
     pub clock: FixedClock,
-    pub mailer: MemoryMailer,
     pub vault: PlainVault,
     pub gate: ShutdownGate,
 }
@@ -47,7 +57,7 @@ impl House {
     }
 
     pub async fn with(environment: Environment, change: impl FnOnce(&mut HttpSettings)) -> Self {
-        let (broker, clock, mailer) = (MemoryBroker::new(), FixedClock::default(), MemoryMailer::new());
+        let (broker, clock) = (MemoryBroker::new(), FixedClock::default());
         let (vault, ids) = (PlainVault::default(), Arc::new(SequentialIds::new()));
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
         let email = |text: &str| EmailAddress::parse(text).unwrap();
@@ -68,23 +78,15 @@ impl House {
             random: Arc::new(FixedRandom::default()),
             vault: Arc::new(vault.clone()),
             tokens: Arc::new(PlainTokens::default()),
-            mailer: Arc::new(mailer.clone()),
+            mailer: Arc::new(MemoryMailer::new()),
             limiter: Arc::new(RateLimiter::new(time)),
         });
-        let features = Features {
-            access: Access::new(platform.clone()),
-            api_keys: ApiKeys::new(platform.clone()),
-            integrations: Integrations::new(platform.clone()),
-            members: Members::new(platform.clone()),
-            readiness: Readiness::new(Arc::new(broker)),
-            users: Users::new(platform.clone()),
-            workspaces: Workspaces::new(platform),
-        };
+        let features = features(platform);
         features.users.ensure_root_user().await.unwrap();
         let mut settings = HttpSettings::new(ids);
         change(&mut settings);
         let gate = settings.gate.clone();
-        Self { client: TestClient::new(http_api::api(features, settings)), clock, mailer, vault, gate }
+        Self { client: TestClient::new(http_api::api(features, settings)), clock, vault, gate }
     }
 
     /// With the workspace `acme`; answers also the token of its owner, who is root.
@@ -131,6 +133,30 @@ pub async fn read(response: TestResponse) -> Answer {
     let status = response.0.status();
     let text = response.0.into_body().into_string().await.unwrap();
     Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+}
+
+fn features(platform: Arc<Platform>) -> Features {
+    let of = |platform: &Arc<Platform>| platform.clone();
+    let (broker, clock) = (platform.broker.clone(), platform.clock.clone());
+    let (ids, vault) = (platform.ids.clone(), platform.vault.clone());
+    let work = Arc::new(Work::new(broker.clone(), clock.clone(), Arc::new(RecordingSignal::new())));
+    let renderer = Arc::new(PlainRenderer::new());
+    Features {
+        access: Access::new(of(&platform)),
+        api_keys: ApiKeys::new(of(&platform)),
+        broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), work.clone()),
+        contacts: Contacts::new(broker.clone(), clock.clone()),
+        integrations: Integrations::new(of(&platform)),
+        lists: Lists::new(broker.clone(), clock.clone()),
+        members: Members::new(of(&platform)),
+        messages: Messages::new(broker.clone(), vault.clone()),
+        readiness: Readiness::new(broker.clone()),
+        subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
+        templates: Templates::new(broker.clone(), clock.clone(), renderer),
+        transactional: Transactional::new(broker, clock, ids, vault, work),
+        users: Users::new(of(&platform)),
+        workspaces: Workspaces::new(platform),
+    }
 }
 
 /// What makes the workspace `acme`.
