@@ -92,28 +92,59 @@ impl Default for Databases {
     }
 }
 
-impl Drop for Databases {
-    fn drop(&mut self) {
-        // A runtime of its own, as the test's may be ending.
-        let prefix = self.prefix.clone();
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(drop_databases(&prefix)).map_err(std::io::Error::other)
-        });
-        // What is left over has a name that nobody uses again.
-        let _ = dropping.join();
+impl Databases {
+    /// The server as a role that may make databases but have no more than so many sessions. The role
+    /// is dropped with the databases.
+    ///
+    /// # Panics
+    /// When the role cannot be made.
+    #[must_use]
+    pub fn limited_to(&self, sessions: u32) -> Server {
+        let role = Server { user: self.prefix.clone(), password: "limited".into(), ..server().clone() };
+        let create = format!(
+            "CREATE ROLE \"{}\" LOGIN CREATEDB PASSWORD '{}' CONNECTION LIMIT {sessions}",
+            role.user, role.password
+        );
+        apart(async move { run(&[create]).await }).expect("the role could not be made");
+        role
     }
 }
 
-async fn drop_databases(prefix: &str) -> Result<(), sqlx::Error> {
+impl Drop for Databases {
+    fn drop(&mut self) {
+        // What is left over has a name that nobody uses again.
+        let _ = apart(clear(self.prefix.clone()));
+    }
+}
+
+/// Runs in a thread and runtime of its own, as those of the test may be ending.
+fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+) -> Result<T, sqlx::Error> {
+    let thread = std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    });
+    thread.join().unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+async fn clear(prefix: String) -> Result<(), sqlx::Error> {
     let server = server();
     let mut connection = server.options(&server.database).connect().await?;
-    let sql = "SELECT datname FROM pg_database WHERE starts_with(datname, $1)";
+    let sql = "SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)";
     let names: Vec<String> =
         sqlx::query_scalar(sql).bind(format!("{prefix}_")).fetch_all(&mut connection).await?;
-    for name in names {
-        let sql = sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
-        sqlx::raw_sql(sql).execute(&mut connection).await?;
+    connection.close().await?;
+    let drop = |name: String| format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
+    let mut statements: Vec<String> = names.into_iter().map(drop).collect();
+    statements.push(format!("DROP ROLE IF EXISTS \"{prefix}\""));
+    run(&statements).await
+}
+
+async fn run(statements: &[String]) -> Result<(), sqlx::Error> {
+    let server = server();
+    let mut connection = server.options(&server.database).connect().await?;
+    for sql in statements {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_str())).execute(&mut connection).await?;
     }
     connection.close().await
 }

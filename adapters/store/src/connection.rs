@@ -15,7 +15,10 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteCo
 use std::{
     future::Future,
     io,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::{Mutex, MutexGuard};
@@ -32,7 +35,22 @@ pub struct Connection {
     backend: DbBackend,
     deadline: Duration,
     unsound: AtomicBool,
+    stop: Stop,
     server: ServerSide,
+}
+
+/// Stops what a SQLite connection does, and whatever it is asked later.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn now(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_called(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// How the server names this connection: process and moment of its start, in its own words.
@@ -49,7 +67,13 @@ impl Connection {
             Wire::Postgres(_) => DbBackend::Postgres,
             Wire::Sqlite(_) => DbBackend::Sqlite,
         };
-        Self { wire: Mutex::new(wire), backend, deadline, unsound: AtomicBool::new(false), server }
+        let (unsound, stop) = (AtomicBool::new(false), Stop::default());
+        Self { wire: Mutex::new(wire), backend, deadline, unsound, stop, server }
+    }
+
+    /// What stops it. Has no effect on PostgreSQL, where the server is asked to.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// How the server names this connection. Empty for SQLite.
@@ -59,7 +83,7 @@ impl Connection {
 
     /// Whether every statement so far was carried through to its answer.
     pub(crate) fn is_sound(&self) -> bool {
-        !self.unsound.load(Ordering::Acquire)
+        !self.unsound.load(Ordering::Acquire) && !self.stop.is_called()
     }
 
     /// Says goodbye. For SQLite all is closed when this returns; a PostgreSQL server may need a
@@ -80,7 +104,7 @@ impl Connection {
     async fn run(&self) -> Running<'_> {
         let wire = self.wire.lock().await;
         let sound = !self.unsound.swap(true, Ordering::AcqRel);
-        Running { wire, connection: self, sound }
+        Running { wire, connection: self, sound, finished: false }
     }
 }
 
@@ -89,12 +113,24 @@ struct Running<'a> {
     wire: MutexGuard<'a, Wire>,
     connection: &'a Connection,
     sound: bool,
+    finished: bool,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.connection.stop.now();
+        }
+    }
 }
 
 impl Running<'_> {
-    fn finish<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, DbErr> {
+    fn finish<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, DbErr> {
+        self.finished = true;
         let lost = outcome.as_ref().is_err_and(ends_connection);
-        if self.sound && !lost {
+        if lost {
+            self.connection.stop.now();
+        } else if self.sound {
             self.connection.unsound.store(false, Ordering::Release);
         }
         outcome.map_err(|e| DbErr::Query(RuntimeErr::SqlxError(e.into())))

@@ -10,7 +10,7 @@ pub(crate) use sqlite::SqliteConnector;
 
 use crate::{
     config::{Config, Engine},
-    connection::{Connection, ServerSide},
+    connection::{Connection, ServerSide, Stop},
 };
 use application::ports::StoreError;
 use broker::{CleanStep, CloseProof, Connector, OpenError, Target, Unusable, ZombieProbe};
@@ -29,7 +29,7 @@ pub(crate) enum EngineConnector {
 #[derive(Debug, Clone)]
 pub(crate) enum Handle {
     /// A file: closed when its connection is.
-    File,
+    File(Stop),
     /// A session of a server.
     Server(ServerSide),
     /// An attempt to open a session that was given up at this moment.
@@ -122,7 +122,7 @@ impl Connector for EngineConnector {
 
     fn handle(&self, connection: &Connection) -> Handle {
         match self {
-            Self::Sqlite(_) => Handle::File,
+            Self::Sqlite(_) => Handle::File(connection.stop().clone()),
             Self::Postgres(_) => Handle::Server(connection.server_side().clone()),
         }
     }
@@ -164,8 +164,12 @@ impl Connector for EngineConnector {
     }
 
     async fn interrupt(&self, handle: &Handle) {
-        if let (Self::Postgres(server), Handle::Server(session)) = (self, handle) {
-            server.maintenance().terminate(session).await;
+        match (self, handle) {
+            (_, Handle::File(stop)) => stop.now(),
+            (Self::Postgres(server), Handle::Server(session)) => {
+                server.maintenance().terminate(session).await
+            }
+            _ => {}
         }
     }
 }

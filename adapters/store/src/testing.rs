@@ -15,13 +15,13 @@ use domain::{
     users::{User, UserKind},
     workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
 };
-use migration::{Migrator, SYSTEM, WORKSPACE};
+use migration::WORKSPACE;
 use sea_orm::ConnectionTrait as _;
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use tests::postgres::{Databases, server};
+use tests::postgres::{Databases, Server, server};
 
 /// Runs each of these tests, which take a [`Place`], on both engines.
 macro_rules! on_both_engines {
@@ -47,6 +47,9 @@ pub(crate) struct Place {
 
 pub(crate) const TEST: Purpose = Purpose::interactive("test");
 
+/// Connections of an installation.
+pub(crate) const BUDGET: u32 = 20;
+
 static INSTANCES: AtomicU32 = AtomicU32::new(0);
 
 impl Place {
@@ -58,7 +61,14 @@ impl Place {
 
     pub(crate) async fn on_postgres() -> Self {
         let databases = Databases::new();
-        let engine = Engine::Postgres(postgres_server(&databases));
+        let engine = Engine::Postgres(postgres_server(server(), &databases));
+        Self::prepared(engine, None, Some(databases)).await
+    }
+
+    /// The server itself refuses one session more than the budget.
+    pub(crate) async fn on_limited_postgres() -> Self {
+        let databases = Databases::new();
+        let engine = Engine::Postgres(postgres_server(&databases.limited_to(BUDGET), &databases));
         Self::prepared(engine, None, Some(databases)).await
     }
 
@@ -70,7 +80,7 @@ impl Place {
         let number = INSTANCES.fetch_add(1, Ordering::Relaxed);
         let instance = format!("t{}-{number}", std::process::id());
         let mut config = Config::new(engine, &*instance);
-        config.limits.max_connections = 20;
+        config.limits.max_connections = BUDGET;
         config.limits.acquire_timeout = Duration::from_secs(30);
         config.limits.panic_on_nested = true;
         let store = StoreBroker::new(&config).unwrap();
@@ -109,8 +119,7 @@ impl Place {
     }
 }
 
-fn postgres_server(databases: &Databases) -> PostgresServer {
-    let server = server();
+fn postgres_server(server: &Server, databases: &Databases) -> PostgresServer {
     PostgresServer {
         host: server.host.clone(),
         port: server.port,
@@ -124,24 +133,16 @@ fn postgres_server(databases: &Databases) -> PostgresServer {
 
 /// A connection to a database of the test server, beside any broker.
 pub(crate) async fn postgres_connection(database: &str) -> Connection {
-    let databases = PostgresServer { database: database.to_owned(), ..postgres_server(&Databases::new()) };
+    let databases =
+        PostgresServer { database: database.to_owned(), ..postgres_server(server(), &Databases::new()) };
     let config = Config::new(Engine::Postgres(databases.clone()), "beside");
     PostgresLink::new(&config, &databases).open(database, Lane::Maintenance).await.unwrap()
 }
 
 /// An empty workspace database that ends with the session.
 pub(crate) async fn workspace() -> Session {
-    in_memory(&WORKSPACE).await
-}
-
-/// An empty system database that ends with the session.
-pub(crate) async fn system() -> Session {
-    in_memory(&SYSTEM).await
-}
-
-async fn in_memory(migrator: &Migrator) -> Session {
     let connection = SqliteLink::default().open_in_memory().await.unwrap();
-    migrator.up(&connection).await.unwrap();
+    WORKSPACE.up(&connection).await.unwrap();
     Session::bare(connection)
 }
 

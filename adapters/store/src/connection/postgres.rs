@@ -62,6 +62,7 @@ impl PostgresLink {
     pub(crate) async fn open(&self, database: &str, lane: Lane) -> Result<Connection, sqlx::Error> {
         let mut wire = self.options(database, lane).connect().await?;
         let server = server_side(&mut wire).await?;
+        notice_our_end(&mut wire).await;
         Ok(Connection::new(Wire::Postgres(wire), self.statement_timeout + Self::GRACE, server))
     }
 
@@ -93,4 +94,13 @@ async fn server_side(wire: &mut PgConnection) -> Result<ServerSide, sqlx::Error>
     let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
     let row = sqlx::query(sql).persistent(false).fetch_one(wire).await?;
     Ok(ServerSide { pid: row.try_get("pid")?, started: row.try_get("started")? })
+}
+
+/// Lets the server end a statement when nobody is at the other end any more. Not every system that a
+/// server runs on can.
+async fn notice_our_end(wire: &mut PgConnection) {
+    const SINCE: u32 = 140_000;
+    if wire.server_version_num().is_some_and(|version| version >= SINCE) {
+        let _ = sqlx::raw_sql("SET client_connection_check_interval = '5s'").execute(wire).await;
+    }
 }

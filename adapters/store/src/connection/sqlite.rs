@@ -7,6 +7,9 @@ use sqlx::{
 };
 use std::{path::Path, time::Duration};
 
+/// About a tenth of a millisecond: how soon a statement stops that nobody waits for.
+const OPERATIONS_BETWEEN_LOOKS: i32 = 10_000;
+
 /// How files are opened.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteLink {
@@ -25,19 +28,24 @@ impl SqliteLink {
     /// Opens a file, which is made first only if `create` says so.
     pub(crate) async fn open(&self, file: &Path, create: bool) -> Result<Connection, sqlx::Error> {
         let options = self.options().filename(file).create_if_missing(create);
-        let wire = options.journal_mode(SqliteJournalMode::Wal).connect().await?;
-        Ok(self.connection(wire))
+        self.connection(options.journal_mode(SqliteJournalMode::Wal).connect().await?).await
     }
 
     /// Opens a database that ends with its connection.
     #[cfg(test)]
     pub(crate) async fn open_in_memory(&self) -> Result<Connection, sqlx::Error> {
-        Ok(self.connection(self.options().in_memory(true).connect().await?))
+        self.connection(self.options().in_memory(true).connect().await?).await
     }
 
-    fn connection(&self, wire: sqlx::SqliteConnection) -> Connection {
+    async fn connection(&self, wire: sqlx::SqliteConnection) -> Result<Connection, sqlx::Error> {
         let deadline = self.busy_timeout + self.statement_timeout;
-        Connection::new(Wire::Sqlite(wire), deadline, ServerSide::default())
+        let mut connection = Connection::new(Wire::Sqlite(wire), deadline, ServerSide::default());
+        let stop = connection.stop.clone();
+        if let Wire::Sqlite(wire) = connection.wire.get_mut() {
+            let go_on = move || !stop.is_called();
+            wire.lock_handle().await?.set_progress_handler(OPERATIONS_BETWEEN_LOOKS, go_on);
+        }
+        Ok(connection)
     }
 
     fn options(&self) -> SqliteConnectOptions {

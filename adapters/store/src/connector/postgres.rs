@@ -124,7 +124,7 @@ impl PostgresConnector {
             return vec![false; zombies.len()];
         };
         let gone = |zombie: &ZombieProbe<Handle>| match &zombie.handle {
-            Handle::File => true,
+            Handle::File(_) => true,
             Handle::Server(session) => !living.contains(session),
             Handle::Nameless(since) => since.elapsed() >= Self::NAMELESS,
         };

@@ -72,7 +72,7 @@ async fn a_statement_given_up_midway_does_not_hold_up_the_next(place: Place) {
     let mut session = Session::begin(lease, place.store.naming.clone()).await.unwrap();
     let slow = match session.backend() {
         sea_orm::DbBackend::Sqlite => {
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT MAX(i) FROM n"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT MAX(i) FROM n"
         }
         _ => "SELECT pg_sleep(20)",
     };
