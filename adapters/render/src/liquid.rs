@@ -50,7 +50,6 @@ fn language() -> Language {
     for block in blocks {
         language.blocks.register(block.reflection().start_tag().to_owned(), block);
     }
-    language.blocks.register("raw".to_owned(), stdlib::RawBlock.into());
     let tags: [Box<dyn ParseTag>; 6] = [
         stdlib::AssignTag.into(),
         stdlib::BreakTag.into(),

@@ -143,7 +143,7 @@ impl<'a> Iterator for Scanner<'a> {
 pub fn attributes<'a>(source: &'a str, tag: &Tag<'_>) -> Vec<Attribute<'a>> {
     let bytes = source.as_bytes();
     let end = if tag.complete { tag.end - 1 } else { tag.end };
-    let mut at = tag.start + 1 + tag.name.len();
+    let mut at = tag.start + 1 + usize::from(tag.closing) + tag.name.len();
     let mut found = Vec::new();
     loop {
         while at < end && (bytes[at].is_ascii_whitespace() || bytes[at] == b'/') {
@@ -384,6 +384,16 @@ mod tests {
             ]
         );
         assert!(tag.empty);
+    }
+
+    #[test]
+    fn letters_beyond_ascii_break_nothing() {
+        for source in ["</aé", "<aé é=é é>", "<a é"] {
+            for markup in Scanner::new(source) {
+                let Markup::Tag(tag) = markup else { continue };
+                attributes(source, &tag);
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Compiles MJML with Liquid in it: Liquid and HTML are taken out, what is left is checked against
 //! limits and known components and compiled, then everything is put back.
 
+mod attributes;
 mod structure;
 mod tokens;
 
@@ -51,6 +52,7 @@ pub fn compile(source: &str) -> Result<Skeleton, CompileError> {
         tracing::debug!(%error, "MJML could not be rendered");
         refused(vec![issue(0, "the MJML cannot be rendered", "mjml")])
     })?;
+    let html = structure.attributes.apply(html).map_err(|message| refused_whole(&message))?;
     let html = structure.finish(&html);
     Ok(Skeleton { html, tokens: protected.tokens, preview: structure.preview })
 }

@@ -184,10 +184,11 @@ impl Writer<'_> {
             if self.inside(verbatim) {
                 if !parts.output && parts.name().0 == format!("end{verbatim}") {
                     self.open.pop();
-                    let closed = if verbatim == "raw" { "endraw" } else { "endcomment" };
-                    self.emit(&parts, "{%", closed, "%}");
+                    self.nothing(&parts);
                 } else if verbatim == "raw" {
-                    self.out.push_str(tag);
+                    // The parser sees no tag in it: it works on the stack and could be led too deep.
+                    self.out.push_str(if tag.starts_with("{{") { "{{ '{{' }}" } else { "{{ '{%' }}" });
+                    self.out.push_str(&tag[2..]);
                 }
                 return Ok(());
             }
@@ -204,17 +205,17 @@ impl Writer<'_> {
     fn statement(&mut self, parts: &Parts<'_>, at: usize) -> Result<(), LiquidError> {
         let (name, rest) = parts.name();
         match name {
-            "#" => self.emit(parts, "{%", "comment %}{% endcomment", "%}"),
+            "#" => self.nothing(parts),
             "echo" => return self.output(parts, rest, at),
             "liquid" => {
-                self.emit(parts, "{%", "comment %}{% endcomment", "%}");
+                self.nothing(parts);
                 for line in rest.lines().map(str::trim).filter(|line| !line.is_empty()) {
                     self.tag(&format!("{{% {line} %}}"), at)?;
                 }
             }
-            "doc" | "comment" => {
+            "doc" | "comment" | "raw" => {
                 self.open.push((name.to_owned(), at));
-                self.emit(parts, "{%", "comment", "%}");
+                self.nothing(parts);
             }
             "include" | "render" | "layout" | "section" => {
                 return self.fail(at, format!("{{% {name} %}} is not available in mails"));
@@ -254,7 +255,7 @@ impl Writer<'_> {
 
     fn output(&mut self, parts: &Parts<'_>, chain: &str, at: usize) -> Result<(), LiquidError> {
         if chain.trim().is_empty() {
-            self.emit(parts, "{%", "comment %}{% endcomment", "%}");
+            self.nothing(parts);
             return Ok(());
         }
         let links = split_chain(chain);
@@ -266,6 +267,11 @@ impl Writer<'_> {
             if self.mode == Mode::Html { escaped(filtered) } else { without_markup(filtered, self.mode) };
         self.emit(parts, "{{", &join(&chain), "}}");
         Ok(())
+    }
+
+    /// A tag that does nothing but trim the blanks around it.
+    fn nothing(&mut self, parts: &Parts<'_>) {
+        self.emit(parts, "{%", "comment %}{% endcomment", "%}");
     }
 
     fn emit(&mut self, parts: &Parts<'_>, open: &str, inner: &str, close: &str) {

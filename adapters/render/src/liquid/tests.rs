@@ -175,7 +175,8 @@ fn tags_do_as_in_shopify() {
             ("{% echo n | plus: 1 %}", "6"),
             ("{% liquid\n assign q = n | plus: 2\n if q > 6\n echo q\n endif %}", "7"),
             ("{% doc %}{{ x }}{% enddoc %}z", "z"),
-            ("{% raw %}{{ n }}{% endraw %}", "{{ n }}"),
+            ("{% raw %}{{ n }}{% if %}<b>{% endraw %}", "{{ n }}{% if %}<b>"),
+            ("a {%- raw -%} b {%- endraw -%} c", "abc"),
             ("{{ }}", ""),
             ("a {{- n -}} b", "a5b"),
             ("{%\tif n\t%}y{% endif %}", "y"),
@@ -313,6 +314,8 @@ fn depth_and_size_are_bounded() {
     assert_eq!(html(&chain, &json!({})), "");
     let brackets = format!("{{{{ {}a{} }}}}", "a[".repeat(5000), "]".repeat(5000));
     assert!(Template::parse(&brackets, Mode::Html).is_err());
+    let raw = format!("{{% raw %}}{{{{ {}a{} }}}}{{% endraw %}}", "a[".repeat(20_000), "]".repeat(20_000));
+    assert!(html(&raw, &json!({})).contains("a[a["));
     let large = "{{ a }}".repeat(20_000);
     assert!(Template::parse_given(&large, Mode::Html).is_err());
 }

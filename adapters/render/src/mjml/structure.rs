@@ -1,14 +1,17 @@
 //! Reads the structure of a source: checks it, and takes out what the compiler should not see, such as
 //! the HTML within texts.
 
-use super::tokens::{Origins, Tokens};
+use super::{
+    attributes::HtmlAttributes,
+    tokens::{Origins, Tokens},
+};
 use crate::markup::{Markup, Scanner, Tag, VOID, attributes, numeric_entities};
 
 /// How deep elements may be nested; the compiler works on the stack.
 const MAX_DEPTH: usize = 100;
 
 /// Components that the compiler knows.
-const COMPONENTS: [&str; 33] = [
+const COMPONENTS: [&str; 34] = [
     "mjml",
     "mj-accordion",
     "mj-accordion-element",
@@ -27,6 +30,7 @@ const COMPONENTS: [&str; 33] = [
     "mj-font",
     "mj-group",
     "mj-head",
+    "mj-html-attributes",
     "mj-hero",
     "mj-image",
     "mj-navbar",
@@ -78,6 +82,8 @@ pub struct Structure {
     pub origins: Origins,
     /// The content of `mj-preview`.
     pub preview: Option<String>,
+    /// What `mj-html-attributes` adds to the HTML.
+    pub attributes: HtmlAttributes,
     contents: Tokens,
     /// Liquid outside of the body, executed before the mail is written.
     before: String,
@@ -275,14 +281,14 @@ impl<'a> Reader<'a> {
             return None;
         }
         if tag.empty {
-            if name != "mj-preview" {
+            if !matches!(name, "mj-preview" | "mj-html-attributes") {
                 self.copy(tag.start, tag.end);
             }
             self.from = tag.end;
             return None;
         }
         let opaque = OPAQUE.contains(&name) && (!self.inline || matches!(name, "mj-title" | "mj-raw"));
-        if !opaque && name != "mj-preview" {
+        if !opaque && !matches!(name, "mj-preview" | "mj-html-attributes") {
             self.open.push((name, tag.start));
             self.copy(tag.start, tag.end);
             return None;
@@ -295,6 +301,11 @@ impl<'a> Reader<'a> {
         if name == "mj-preview" {
             let preview = numeric_entities(content.trim()).into_owned();
             self.structure.preview.get_or_insert(preview);
+            self.from = end;
+        } else if name == "mj-html-attributes" {
+            if let Err((at, message)) = self.structure.attributes.read(content) {
+                self.fault(tag.end + at, message, name);
+            }
             self.from = end;
         } else {
             self.copy(tag.start, tag.end);
