@@ -68,3 +68,64 @@ where
         .with(cors::Cors::new(&settings.cors_allow_origin))
         .with(observe::Observe(settings.ids))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::{
+        Route,
+        endpoint::make_sync,
+        http::StatusCode,
+        test::{TestClient, TestResponse},
+    };
+
+    struct OneId;
+
+    impl IdGenerator for OneId {
+        fn uuid(&self) -> uuid::Uuid {
+            uuid::Uuid::nil()
+        }
+    }
+
+    async fn answered(routes: Route) -> TestResponse {
+        let settings = HttpSettings::new(Arc::new(OneId));
+        TestClient::new(around(routes, settings)).get("/a").send().await
+    }
+
+    async fn problem(response: TestResponse) -> serde_json::Value {
+        response.assert_content_type("application/problem+json");
+        let body = response.0.into_body().into_string().await.unwrap();
+        serde_json::from_str(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_without_its_message() {
+        fn handler(_: poem::Request) -> &'static str {
+            panic!("hunter2")
+        }
+        let response = answered(Route::new().at("/a", make_sync(handler))).await;
+        response.assert_status(StatusCode::INTERNAL_SERVER_ERROR);
+        let problem = problem(response).await;
+        assert_eq!(problem["code"], "internal");
+        assert!(!problem.to_string().contains("hunter2"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_hangs_is_given_up() {
+        let hang = poem::endpoint::make(|_| std::future::pending::<&'static str>());
+        let response = answered(Route::new().at("/a", hang)).await;
+        response.assert_status(StatusCode::SERVICE_UNAVAILABLE);
+        response.assert_header("retry-after", "5");
+        assert_eq!(problem(response).await["code"], "timeout");
+    }
+
+    #[tokio::test]
+    async fn what_a_dependency_says_is_not_passed_on() {
+        let fail = poem::endpoint::make(|_| async {
+            Err::<&'static str, _>(poem::Error::from_string("secret", StatusCode::BAD_GATEWAY))
+        });
+        let response = answered(Route::new().at("/a", fail)).await;
+        response.assert_status(StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!problem(response).await.to_string().contains("secret"));
+    }
+}

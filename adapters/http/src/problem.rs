@@ -196,3 +196,52 @@ impl ApiResponse for Problem {
         ProblemBody::register(registry);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use application::ports::StoreError;
+    use domain::validation::Invalid;
+    use serde_json::{Value, json};
+
+    async fn answered(problem: impl Into<Problem>) -> (Response, Value) {
+        let mut response = problem.into().into_response();
+        let body = response.take_body().into_string().await.unwrap();
+        (response, serde_json::from_str(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_connection_limit_is_told_with_its_figures() {
+        let retry_after = Duration::from_millis(1_200);
+        let limit = StoreError::ConnectionLimit { max: 100, current: 99, retry_after };
+        let (response, body) = answered(limit).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.header("retry-after"), Some("2"));
+        let detail = "the limit of 100 database connections is reached";
+        assert_eq!(
+            body,
+            json!({
+                "type": "/problems/connection-limit", "title": "Connection limit", "status": 503,
+                "detail": detail, "error": detail, "code": "connection_limit",
+                "max": 100, "current": 99, "retryAfter": 2
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn our_own_fault_is_told_without_details() {
+        let cause = std::io::Error::other("postgres://user:hunter2@db");
+        let (response, body) = answered(StoreError::Internal(Box::new(cause))).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!body.to_string().contains("hunter2") && !body.to_string().contains("database"));
+    }
+
+    #[tokio::test]
+    async fn bad_fields_are_listed_and_summed_up() {
+        let (response, body) = answered(Invalid::one("/contact/email", "is required")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(body["error"], "contact.email: is required");
+        assert_eq!(body["errors"], json!([{"pointer": "/contact/email", "detail": "is required"}]));
+        assert_eq!(body["code"], "invalid_input");
+    }
+}

@@ -14,6 +14,7 @@ struct StatusAnswer {
 }
 
 #[OpenApi]
+#[expect(clippy::unused_async, reason = "poem-openapi's operations are async")]
 impl StatusApi {
     /// Tells that the server runs
     #[oai(path = "/", method = "get", operation_id = "status", tag = "Tag::Status")]

@@ -107,14 +107,11 @@ impl<E: Endpoint> Endpoint for TimeoutEndpoint<E> {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let limit = if is_import(request.uri().path()) { self.import } else { self.usual };
-        match tokio::time::timeout(limit, self.inner.call(request)).await {
-            Ok(answered) => answered.map(IntoResponse::into_response),
-            Err(_) => {
-                let detail =
-                    "the request took too long and was given up; nothing of it is kept unless it had ended";
-                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
-                Ok(problem.retry_after(Duration::from_secs(5)).into_response())
-            }
+        if let Ok(answered) = tokio::time::timeout(limit, self.inner.call(request)).await {
+            return answered.map(IntoResponse::into_response);
         }
+        let detail = "the request took too long and was given up; nothing of it is kept unless it had ended";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
+        Ok(problem.retry_after(Duration::from_secs(5)).into_response())
     }
 }
