@@ -48,6 +48,7 @@ use crate::{Limits, Target, WorkspaceKey};
 
 /// See the module.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, expect(clippy::struct_excessive_bools, reason = "two of them are for tests"))]
 pub(crate) struct Core {
     limits: Limits,
     conns: Slab<ConnId, Conn>,

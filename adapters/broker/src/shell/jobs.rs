@@ -23,7 +23,7 @@ pub(super) enum Job<C: Connector> {
     Check(ConnId, C::Connection, Times),
     Close(ConnId, C::Connection, Times),
     Interrupt(C::Handle),
-    /// Somebody waits for a connection that is not there; cannot happen.
+    /// The connection was dropped by a task that panicked.
     Lost(ConnId),
     Tell(Vec<oneshot::Sender<()>>),
     ProveZombies,
@@ -98,10 +98,7 @@ impl<C: Connector> Job<C> {
                 let shared_too = Arc::clone(shared);
                 spawn(shared, async move { shared_too.connector.interrupt(&handle).await });
             }
-            Self::Lost(conn) => {
-                tracing::error!(?conn, "a connection record has no connection");
-                shared.apply(Event::Closed(conn));
-            }
+            Self::Lost(conn) => lose(shared, conn),
             Self::Tell(waiting) => {
                 for sender in waiting {
                     // Whoever no longer listens has given up waiting.
@@ -118,9 +115,38 @@ fn spawn<C: Connector>(shared: &Arc<Shared<C>>, task: impl Future<Output = ()> +
     shared.runtime.spawn(task);
 }
 
+/// A connection that is not there to be closed counts until the server says that it is gone.
+fn lose<C: Connector>(shared: &Arc<Shared<C>>, conn: ConnId) {
+    shared.apply(Event::Cleaned { conn, usable: false });
+    shared.apply_with(Event::CloseTimedOut(conn), |state| {
+        if let Some(handle) = take(&mut state.handles, conn) {
+            state.zombies.name(conn, handle);
+        }
+    });
+}
+
+/// Tells the core when a connector panics, so that its slot is not lost for ever.
+struct Guard<'a, C: Connector> {
+    shared: &'a Arc<Shared<C>>,
+    conn: ConnId,
+}
+
+impl<C: Connector> Drop for Guard<'_, C> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let conn = self.conn;
+            tracing::error!("a connector panicked");
+            let failure = OpenFailure::Other;
+            self.shared.apply(Event::OpenFailed { conn, failure, proven: false });
+            lose(self.shared, conn);
+        }
+    }
+}
+
 /// Opens a connection. An attempt that takes too long counts as failed, but is let finish: only
 /// then is its slot known to be free.
 async fn open<C: Connector>(shared: Arc<Shared<C>>, conn: ConnId, target: Target, times: Times) {
+    let _guard = Guard { shared: &shared, conn };
     let opening = shared.connector.open(&target);
     tokio::pin!(opening);
     if let Ok(outcome) = timeout(times.connect, &mut opening).await {
@@ -166,6 +192,7 @@ async fn clean<C: Connector>(
     discard: bool,
     times: Times,
 ) {
+    let _guard = Guard { shared: &shared, conn };
     let mut usable = within(times.clean, shared.connector.clean(&mut connection, CleanStep::Rollback)).await;
     if usable && discard {
         usable = within(times.clean, shared.connector.clean(&mut connection, CleanStep::Discard)).await;
@@ -179,6 +206,7 @@ async fn check<C: Connector>(
     mut connection: C::Connection,
     times: Times,
 ) {
+    let _guard = Guard { shared: &shared, conn };
     let usable = within(times.check, shared.connector.check(&mut connection)).await;
     shared.apply_with(Event::Cleaned { conn, usable }, |state| put(&mut state.parked, conn, connection));
 }
@@ -193,6 +221,7 @@ async fn close<C: Connector>(
     connection: C::Connection,
     time: Duration,
 ) {
+    let _guard = Guard { shared: &shared, conn };
     let closing = shared.connector.close(connection);
     tokio::pin!(closing);
     let proof = if let Ok(proof) = timeout(time, &mut closing).await {

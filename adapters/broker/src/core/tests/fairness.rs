@@ -230,9 +230,9 @@ fn more_backlogged_workspaces_than_slots_get_the_same_time() {
             sim.busy(workspace, 20 * MS);
         }
     }
-    sim.run(Duration::from_secs(10));
+    sim.run(Duration::from_secs(5));
     sim.served.clear();
-    sim.run(Duration::from_secs(20));
+    sim.run(Duration::from_secs(10));
     assert_eq!(sim.served.len(), 300, "nobody is left out");
     let held: Vec<_> = sim.served.values().map(|served| served.held.as_secs_f64()).collect();
     let mean = held.iter().sum::<f64>() / 300.0;
@@ -250,7 +250,7 @@ fn long_leases_are_paid_for_by_their_workspace() {
         sim.busy(workspace, hold);
         sim.busy(workspace, hold);
     }
-    sim.run(Duration::from_secs(60));
+    sim.run(Duration::from_secs(40));
     let held: Vec<_> = sim.served.values().map(|served| served.held.as_secs_f64()).collect();
     let others = held[1..].iter().sum::<f64>() / 7.0;
     println!("long leases: {:.1} s against {others:.1} s", held[0]);
@@ -279,7 +279,9 @@ fn quiet_workspaces_are_served_quickly_and_cost_the_busy_ones_little() {
                 sim.client_from(start, Client { choose, hold: 2 * MS, pause });
             }
         }
-        sim.run(Duration::from_secs(8));
+        sim.run(Duration::from_secs(2));
+        sim.served.clear();
+        sim.run(Duration::from_secs(4));
         sim
     };
     let (without, with) = (run(false).leases(0..40), run(true));
@@ -312,17 +314,17 @@ fn far_more_workspaces_than_slots_are_served_without_losing_anyone() {
         let choose = Box::new(popular.clone());
         sim.client(Client { choose, hold: MS, pause: Duration::ZERO });
     }
-    sim.run(Duration::from_secs(10));
+    sim.run(Duration::from_secs(4));
     let stats = sim.core.stats(StatsPage::default(), sim.now);
     println!(
         "100 databases, 28 slots, 64 clients: {} leases/s, hit rate {:.2}, {} opens/s, p99 {:?}",
-        sim.leases(0..100) / 10,
+        sim.leases(0..100) / 4,
         stats.hit_rate,
-        stats.opens.succeeded / 10,
+        stats.opens.succeeded / 4,
         sim.p99(0..100),
     );
     assert_eq!(stats.leases.refused, 0);
-    assert!(sim.leases(0..100) >= 20_000, "{}", sim.leases(0..100));
+    assert!(sim.leases(0..100) >= 8_000, "{}", sim.leases(0..100));
     assert!(sim.p99(0..100) <= Duration::from_millis(500), "{:?}", sim.p99(0..100));
 }
 
@@ -335,10 +337,10 @@ fn a_hundred_thousand_workspaces_cost_only_those_that_are_active() {
         sim.client(Client { choose, hold: 2 * MS, pause: 250 * MS });
     }
     let start = std::time::Instant::now();
-    sim.run(Duration::from_secs(60));
+    sim.run(Duration::from_secs(25));
     let per_event = start.elapsed().as_nanos() / u128::from(sim.events);
     println!("{} events, {per_event} ns each with the simulation's own work", sim.events);
-    assert!(sim.served.len() > 5_000, "{}", sim.served.len());
+    assert!(sim.served.len() > 3_000, "{}", sim.served.len());
     assert!(sim.most_spaces <= 1 + 90 + 200 + 10, "{} records", sim.most_spaces);
     assert_eq!(sim.core.stats(StatsPage::default(), sim.now).leases.refused, 0);
 }

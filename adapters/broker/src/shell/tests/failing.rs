@@ -124,3 +124,26 @@ async fn one_slow_workspace_does_not_delay_the_others() {
     sleep(200 * MS).await;
     assert_eq!(server.sessions_of(&key(1)), 2, "half of the opens");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_panics_costs_its_slot_until_the_server_says_it_is_gone() {
+    for in_clean in [true, false] {
+        let (broker, server) = broker(1, 1);
+        server.script(|script| {
+            script.panic_in_clean = in_clean;
+            script.panic_in_close = !in_clean;
+            script.obey = true;
+        });
+        let mut lease = broker.lease(&key(1), read()).await.unwrap();
+        if in_clean {
+            lease.mark_dirty();
+        } else {
+            lease.mark_broken();
+        }
+        drop(lease);
+        let lease = broker.lease(&key(2), read()).await.unwrap();
+        assert!(server.peak() <= 2, "the prover's and one more");
+        drop(lease);
+        assert_nothing_left_over(&broker, &server);
+    }
+}

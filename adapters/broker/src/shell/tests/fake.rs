@@ -27,6 +27,8 @@ pub(super) struct Script {
     pub(super) hang_close: bool,
     pub(super) hang_clean: bool,
     pub(super) fail_clean: bool,
+    pub(super) panic_in_clean: bool,
+    pub(super) panic_in_close: bool,
     pub(super) hang_check: bool,
     /// Terminations of zombies are obeyed.
     pub(super) obey: bool,
@@ -187,6 +189,7 @@ impl Connector for FakeConnector {
             CleanStep::Rollback => "rollback",
             CleanStep::Discard => "discard",
         });
+        assert!(!self.0.rules().panic_in_clean, "on purpose");
         self.0.until(|script| !script.hang_clean).await;
         if self.0.rules().fail_clean { Err(Unusable) } else { Ok(()) }
     }
@@ -199,6 +202,7 @@ impl Connector for FakeConnector {
     }
 
     async fn close(&self, connection: FakeConnection) -> CloseProof<u64> {
+        assert!(!self.0.rules().panic_in_close, "on purpose");
         sleep(self.0.rules().close_takes).await;
         self.0.until(|script| !script.hang_close).await;
         self.0.end(connection.id);
