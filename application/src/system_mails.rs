@@ -33,7 +33,7 @@ pub(crate) enum SystemMail<'a> {
 /// The mail was not taken. Fit for the log: the server's words without addresses.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct SystemMailError(String);
+pub(crate) struct SystemMailError(String);
 
 /// The phrases of a language. `{code}`, `{minutes}`, `{inviter}` and `{workspace}` are replaced.
 struct Phrases {

@@ -6,7 +6,7 @@ use crate::{
     platform::Platform,
     ports::{Claims, Purpose, StoreError, SystemStore},
     rate_limit::{Limit, TooManyAttempts},
-    system_mails::{SystemMail, SystemMailError},
+    system_mails::SystemMail,
     workspaces::{WorkspaceView, with_integrations},
 };
 use chrono::Duration;
@@ -43,9 +43,6 @@ pub enum UsersError {
     /// Not a language of the console.
     #[error("language: must be one of {}", CONSOLE_LANGUAGES.join(", "))]
     UnknownLanguage,
-    /// The code could not be mailed.
-    #[error("the sign-in mail could not be sent; try again later")]
-    Mail(#[source] SystemMailError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -58,7 +55,6 @@ impl Failure for UsersError {
             Self::WrongCode | Self::WrongSignature => FailureKind::Unauthenticated,
             Self::Gone => FailureKind::NotFound,
             Self::UnknownLanguage => FailureKind::Invalid,
-            Self::Mail(_) => FailureKind::Unavailable(std::time::Duration::from_mins(1)),
             Self::Store(e) => e.kind(),
         }
     }
@@ -70,10 +66,26 @@ impl Failure for UsersError {
             Self::WrongSignature => "root-signature-wrong",
             Self::Gone => "user-not-found",
             Self::UnknownLanguage => "language-unknown",
-            Self::Mail(_) => "sign-in-mail-failed",
             Self::Store(e) => e.code(),
         }
     }
+}
+
+/// A sign-in code that was asked for.
+#[derive(Debug, Default)]
+pub struct CodeRequest {
+    /// The code, for the client; in development only.
+    pub code: Option<Secret>,
+    /// The mail to send; none when the address has no account.
+    pub mail: Option<CodeMail>,
+}
+
+/// A sign-in code on its way.
+#[derive(Debug)]
+pub struct CodeMail {
+    to: EmailAddress,
+    language: String,
+    code: Secret,
 }
 
 /// Somebody who has just signed in.
@@ -106,34 +118,38 @@ impl Users {
         Self { platform }
     }
 
-    /// Mails a sign-in code; a newer one replaces it. Answers the code itself only in development.
-    /// Whether the address has an account cannot be told from the answer.
+    /// Makes a sign-in code; a newer one replaces it. Neither what this answers to a client nor how
+    /// long it takes tells whether the address has an account, so the mail is a step of its own.
     ///
     /// # Errors
-    /// Too often, or when the mail is not taken.
-    pub async fn request_code(&self, email: &EmailAddress) -> Result<Option<Secret>, UsersError> {
+    /// Too often, or when the store fails.
+    pub async fn request_code(&self, email: &EmailAddress) -> Result<CodeRequest, UsersError> {
         let platform = &self.platform;
         platform.limiter.attempt(Limit::SIGN_IN, email.as_str())?;
-        let mut store = platform.broker.write_system(Purpose::interactive("user.signin")).await?;
-        let Some(user) = store.user_by_email(email.as_str()).await?.filter(|u| u.kind == UserKind::Person)
-        else {
-            return Ok(None);
-        };
         let now = platform.clock.now();
         let code = platform.random.sign_in_code();
         let hash = platform.vault.hash(code.expose());
+        let mut store = platform.broker.write_system(Purpose::interactive("user.signin")).await?;
         store.purge_sessions(now).await?;
-        store.insert_session(&Session::awaiting_code(self.session_id(), user.id, hash, now)).await?;
-        store.commit().await?;
-        let sent = platform.send_system_mail(email, &user.language, &SystemMail::SignInCode(&code)).await;
-        if platform.installation.is_development() {
-            if let Err(error) = sent {
-                tracing::warn!(%error, "the sign-in mail was not sent");
-            }
-            return Ok(Some(code));
+        let user = store.user_by_email(email.as_str()).await?.filter(|u| u.kind == UserKind::Person);
+        if let Some(user) = &user {
+            store.insert_session(&Session::awaiting_code(self.session_id(), user.id, hash, now)).await?;
         }
-        sent.map_err(UsersError::Mail)?;
-        Ok(None)
+        store.commit().await?;
+        let Some(user) = user else {
+            return Ok(CodeRequest::default());
+        };
+        let answered = platform.installation.is_development().then(|| code.clone());
+        let mail = CodeMail { to: email.clone(), language: user.language, code };
+        Ok(CodeRequest { code: answered, mail: Some(mail) })
+    }
+
+    /// Mails a code. To be done without keeping the client waiting. A mail that is not taken is logged.
+    pub async fn mail_code(&self, mail: CodeMail) {
+        let content = SystemMail::SignInCode(&mail.code);
+        if let Err(error) = self.platform.send_system_mail(&mail.to, &mail.language, &content).await {
+            tracing::error!(%error, "a sign-in mail was not sent");
+        }
     }
 
     /// Opens a session with the code that was mailed last.

@@ -14,11 +14,12 @@ use application::{
     subscriptions::Subscriptions,
     templates::Templates,
     transactional::Transactional,
-    users::Users,
+    users::{CodeMail, Users},
     workspaces::Workspaces,
 };
 use domain::{ids::WorkspaceId, validation::Invalid};
 use std::{ops::Deref, sync::Arc};
+use tracing::Instrument as _;
 
 /// The use cases behind the operations, one field per feature.
 pub struct Features {
@@ -88,6 +89,14 @@ impl Shared {
     /// For the document alone: operations made of this can be described, not called.
     pub(crate) fn without_features() -> Self {
         Self(None)
+    }
+
+    /// Mails a sign-in code after the answer: how long the mail takes must not tell whether the
+    /// address has an account.
+    pub(crate) fn mail_code(&self, mail: Option<CodeMail>) {
+        if let (Some(features), Some(mail)) = (self.0.clone(), mail) {
+            tokio::spawn(async move { features.users.mail_code(mail).await }.in_current_span());
+        }
     }
 }
 

@@ -98,10 +98,11 @@ impl UsersApi {
     /// older one. At most five requests in five minutes.
     #[oai(path = "/user.signin", method = "post", operation_id = "userSignin")]
     async fn sign_in(&self, Body(body): Body<SignInBody>) -> Result<Json<SignInAnswer>, Problem> {
-        let code = self.0.users.request_code(&address(&body.email)?).await?;
+        let request = self.0.users.request_code(&address(&body.email)?).await?;
+        self.0.mail_code(request.mail);
         Ok(Json(SignInAnswer {
             message: "If this address has an account, a sign-in code is on its way".to_owned(),
-            code: code.map(|code| code.expose().to_owned()),
+            code: request.code.map(|code| code.expose().to_owned()),
         }))
     }
 

@@ -13,7 +13,7 @@ use application::{
 };
 use domain::{
     email_address::EmailAddress, ids::WorkspaceId, languages::Language, permissions::Permissions,
-    timezones::Timezone, workspaces::WorkspaceSettings,
+    secret::Secret, timezones::Timezone, workspaces::WorkspaceSettings,
 };
 use memory::{FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainTokens, PlainVault, SequentialIds};
 use std::sync::Arc;
@@ -97,6 +97,15 @@ impl House {
         };
         house.users.ensure_root_user().await.unwrap();
         house
+    }
+
+    /// Asks for a code and sends the mail; answers the code when it is told.
+    pub async fn asks_for_code(&self, address: &str) -> Option<Secret> {
+        let request = self.users.request_code(&email(address)).await.unwrap();
+        if let Some(mail) = request.mail {
+            self.users.mail_code(mail).await;
+        }
+        request.code
     }
 
     pub async fn root_signs_in(&self) -> SignedIn {
