@@ -1,6 +1,7 @@
 //! The OpenAPI document.
 
 use crate::house::House;
+use poem::http::{Method, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -52,4 +53,33 @@ fn every_operation_has_a_name_a_tag_a_summary_and_a_problem() {
             assert!(problem.is_object(), "{path}: {}", operation["responses"]);
         }
     }
+}
+
+/// The operations that anybody may call.
+const PUBLIC: [&str; 6] = [
+    "status",
+    "userRootSignin",
+    "userSignin",
+    "userVerify",
+    "workspacesAcceptInvitation",
+    "workspacesVerifyInvitationToken",
+];
+
+#[tokio::test]
+async fn every_operation_but_the_public_ones_demands_a_token() {
+    let house = House::new().await;
+    let document: Value = serde_json::from_str(&http_api::document()).unwrap();
+    let mut public = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation["security"].is_null() {
+                public.insert(operation["operationId"].as_str().unwrap());
+                continue;
+            }
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let answered = house.client.request(method, path).body("{}").send().await;
+            answered.assert_status(StatusCode::UNAUTHORIZED);
+        }
+    }
+    assert_eq!(public.into_iter().collect::<Vec<_>>(), PUBLIC);
 }
