@@ -127,6 +127,7 @@ struct ListsAnswer {
 /// How many members have which standing.
 #[derive(Object)]
 #[oai(rename = "ListStats")]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 struct StatsBody {
     total_active: u64,
     total_pending: u64,

@@ -136,6 +136,7 @@ impl From<Page<MessageView>> for MessagesPage {
 /// How many messages have seen which event.
 #[derive(Object)]
 #[oai(rename = "MessageStats")]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 struct StatsBody {
     total_sent: u64,
     total_delivered: u64,
@@ -225,12 +226,12 @@ impl MessagesApi {
         let mut check = Check::default();
         let c = &mut check;
         let filter = MessageFilter {
-            id: read(c, "/id", id.0, |t| MessageId::parse(t)),
+            id: read(c, "/id", id.0, MessageId::parse),
             external_id: external_id.0.filter(|t| !t.is_empty()),
-            list: read(c, "/list_id", list_id.0, |t| ListId::parse(t)),
-            contact_email: read(c, "/contact_email", contact_email.0, |t| EmailAddress::parse(t)),
-            broadcast: read(c, "/broadcast_id", broadcast_id.0, |t| BroadcastId::parse(t)),
-            template: read(c, "/template_id", template_id.0, |t| TemplateId::parse(t)),
+            list: read(c, "/list_id", list_id.0, ListId::parse),
+            contact_email: read(c, "/contact_email", contact_email.0, EmailAddress::parse),
+            broadcast: read(c, "/broadcast_id", broadcast_id.0, BroadcastId::parse),
+            template: read(c, "/template_id", template_id.0, TemplateId::parse),
             is_sent: read(c, "/is_sent", is_sent.0, truth),
             is_delivered: read(c, "/is_delivered", is_delivered.0, truth),
             is_failed: read(c, "/is_failed", is_failed.0, truth),

@@ -141,7 +141,7 @@ pub(crate) async fn decide(Data(shared): Data<&Shared>, Query(query): Query<Link
 pub(crate) async fn ask_one_click(Data(shared): Data<&Shared>, Query(query): Query<LinkQuery>) -> Response {
     let mut query = query;
     query.lid = query.lids.split(',').next().unwrap_or_default().trim().to_owned();
-    query.action = "unsubscribe".to_owned();
+    "unsubscribe".clone_into(&mut query.action);
     match center_page(shared, &query).await {
         Ok(page) => page,
         Err(problem) => problem,

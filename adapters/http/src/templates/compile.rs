@@ -16,6 +16,7 @@ use serde_json::Value;
 /// Campaign parameters of links.
 #[derive(Object, Default)]
 #[oai(rename = "TrackingSettings", default)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 pub(crate) struct TrackingBody {
     #[oai(nullable)]
     utm_source: Option<Text>,
