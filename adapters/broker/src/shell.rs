@@ -353,9 +353,12 @@ impl<C: Connector> Shared<C> {
     /// Turns effects into jobs, with the connections and callers they are about.
     fn collect(self: &Arc<Self>, state: &mut State<C>) -> Vec<Job<C>> {
         let mut jobs = Vec::new();
-        for effect in std::mem::take(&mut state.effects) {
+        let mut effects = std::mem::take(&mut state.effects);
+        for effect in effects.drain(..) {
             jobs.extend(Job::from_effect(self, state, effect));
         }
+        // Keeps its memory.
+        state.effects = effects;
         jobs
     }
 

@@ -94,6 +94,7 @@ impl Core {
 
     pub(super) fn shut_down(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.shutting_down = true;
+        self.drained = false;
         let spaces: Vec<_> = self.spaces.iter().map(|(id, _)| id).collect();
         for id in spaces {
             self.touch(id);

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::{LeaseOptions, Shared};
+use super::{Lease, LeaseOptions, Shared};
 use crate::{
     Class, Connector, ZombieProbe,
     core::{ConnId, Event, Lane},
@@ -103,14 +103,12 @@ async fn round<C: Connector>(shared: &Weak<Shared<C>>) -> Option<Duration> {
 async fn ask<C: Connector>(shared: &Arc<Shared<C>>, conns: &[ConnId], probes: &[ZombieProbe<C::Handle>]) {
     let options = LeaseOptions::read(Class::Interactive, "broker: zombies").within(SOON);
     let mut lease = shared.own_lease(Lane::System, options).await.ok();
-    let gone = match &mut lease {
-        Some(lease) => {
-            // Whatever becomes of the statement, the connection is cleaned.
-            lease.mark_dirty();
-            shared.connector.prove_gone(Some(lease.connection()), probes).await
-        }
-        None => shared.connector.prove_gone(None, probes).await,
-    };
+    if let Some(lease) = &mut lease {
+        // Whatever becomes of the question, the connection is cleaned.
+        lease.mark_dirty();
+    }
+    let system = lease.as_mut().map(Lease::connection);
+    let Ok(gone) = timeout(LATER, shared.connector.prove_gone(system, probes)).await else { return };
     if let Some(lease) = &mut lease {
         lease.mark_clean();
     }
