@@ -182,10 +182,10 @@ fn three_workspaces_on_two_slots_without_failures() {
     check("three workspaces, two slots", limits(2, 1), bounds, 2180);
 }
 
-/// Takes minutes: `cargo test --release -p broker exhaustive -- --ignored --nocapture`.
+/// Larger, and too slow for every run: `cargo test -p broker larger -- --ignored --nocapture`.
 #[test]
-#[ignore = "takes minutes"]
-fn three_workspaces_on_two_slots() {
-    let bounds = Bounds { workspaces: 3, waiters: 3, failures: 2, ticks: 2, access: Access::Read };
-    check("three workspaces, two slots", limits(2, 2), bounds, 1);
+#[ignore = "takes half a minute"]
+fn a_larger_broker_with_three_workspaces_and_failures() {
+    let bounds = Bounds { workspaces: 3, ..SMALL };
+    check("three workspaces, two slots, failures", limits(2, 2), bounds, 16_764);
 }
