@@ -62,8 +62,8 @@ HEADER = ["email", "external_id", "first_name", "last_name", "language", "countr
           "job_title", "custom_string_1", "custom_number_1", "custom_datetime_1"]
 
 BROKEN_ADDRESSES = [
-    "", "no-at-sign.example.com", "@example.org", "two@@example.com", "spaces in@example.net", "ann@localhost",
-    "ann@example..com", "ann@-example.com", "ann@example.com.", ".dot@example.org", "ann@exam ple.com",
+    "", "no-at-sign.example.com", "ann at example.org", "@example.org", "two@@example.com", "spaces in@example.net", "ann@localhost",
+    "ann@example..com", "ann@-example.com", "ann@example.com.", "ann@exam ple.com",
     "ann@example.c0m1", "ann@[192.0.2.1]", "ann@example", "Ann <ann@example.com>", "ann,bo@example.com",
     "ann@example.com;bo@example.com", "a" * 65 + "@example.com",
 ]

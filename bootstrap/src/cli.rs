@@ -4,7 +4,7 @@ use crate::{
     app::{self, App, Running},
     demo, migrate,
     settings::{SecretKey, Settings, table},
-    telemetry::Telemetry,
+    telemetry::{Scraping, Telemetry, observe_connections},
     welcome,
 };
 use clap::{Parser, Subcommand};
@@ -76,8 +76,10 @@ async fn serve(mut settings: Settings, telemetry: &Telemetry) -> anyhow::Result<
     let key = SecretKey::ensure(settings.secret_key.as_ref(), &settings.data_dir, &OsRandom)?;
     key.warn_if_short();
     let scraping = telemetry.serve(&settings.telemetry).await?;
-    let mut running = App::assemble(settings.clone(), key.key.clone())?.start(listener).await?;
-    welcome::print(&settings, &key, running.address(), scraping.as_ref().map(|s| s.address()));
+    let app = App::assemble(settings.clone(), key.key.clone())?;
+    observe_connections(app.store());
+    let mut running = app.start(listener).await?;
+    welcome::print(&settings, &key, running.address(), scraping.as_ref().map(Scraping::address));
     let outcome = tokio::select! {
         () = stop_asked() => Ok(()),
         error = running.failed() => Err(error),

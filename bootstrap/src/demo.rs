@@ -87,16 +87,17 @@ fn temporary_folder() -> anyhow::Result<PathBuf> {
 /// When a step fails.
 pub async fn run(mut settings: Settings, options: Options) -> anyhow::Result<()> {
     let rows = contacts::rows(options.contacts.unwrap_or(1_000))?;
-    let sink = mail_server(&rows).await?;
+    let mailbox = start(SinkOptions { keep: Keep::Mails, ..SinkOptions::default() }).await?;
+    let sink = start(bulk_server(&rows)).await?;
     let (listener, address) = app::listen(&mut settings).await?;
     let key = SecretKey::ensure(settings.secret_key.as_ref(), &settings.data_dir, &OsRandom)?;
     let folder = settings.data_dir.clone();
     let root = settings.root_email.to_string();
 
-    println!("Starting: data in {}, mails to {} (inside this process)", folder.display(), sink.addr());
+    println!("Starting: data in {}, mail servers inside this process", folder.display());
     let running = App::assemble(settings, key.key)?.start(listener).await?;
     let client = Client::new(address)?;
-    let play = Play { client, sink: &sink, rows, root, folder };
+    let play = Play { client, mailbox: &mailbox, sink: &sink, rows, root, folder };
     let played = tokio::select! {
         played = play.run() => played.map(Some),
         () = cli::stop_asked() => Ok(None),
@@ -116,8 +117,8 @@ pub async fn run(mut settings: Settings, options: Options) -> anyhow::Result<()>
     played.map(drop)
 }
 
-/// Takes every mail but those to a few mailboxes that do not exist.
-async fn mail_server(rows: &[serde_json::Value]) -> anyhow::Result<Sink> {
+/// Takes every mail but those to a few mailboxes that do not exist, and keeps none of them.
+fn bulk_server(rows: &[serde_json::Value]) -> SinkOptions {
     let refused =
         rows.iter().filter(|row| row["external_id"].as_str().is_some_and(|id| REFUSED.contains(&id)));
     let script =
@@ -125,6 +126,9 @@ async fn mail_server(rows: &[serde_json::Value]) -> anyhow::Result<Sink> {
             let answer = Act::answer("550 5.1.1 no such mailbox here");
             script.recipient(address.trim().to_lowercase(), answer)
         });
-    let options = SinkOptions { keep: Keep::Mails, script, ..SinkOptions::default() };
-    Sink::start(options).await.context("the demo's mail server cannot be started")
+    SinkOptions { keep: Keep::Nothing, script, ..SinkOptions::default() }
+}
+
+async fn start(options: SinkOptions) -> anyhow::Result<Sink> {
+    Sink::start(options).await.context("a mail server of the demo cannot be started")
 }

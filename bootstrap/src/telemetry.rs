@@ -3,10 +3,12 @@
 //! Logs go to standard error. Traces and metrics leave by OTLP when a collector is named; metrics
 //! are also served as text for Prometheus when a port is named.
 
+mod connections;
 mod mails;
 mod requests;
 mod scrape;
 
+pub use connections::observe_connections;
 pub use mails::MeteredMailer;
 pub use requests::Measured;
 pub use scrape::Scraping;

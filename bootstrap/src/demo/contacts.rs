@@ -33,6 +33,7 @@ fn again(row: &Value, round: usize) -> Value {
     let mut row = row.clone();
     if round > 0
         && let Some((local, domain)) = row["email"].as_str().and_then(|email| email.split_once('@'))
+        && !local.is_empty()
     {
         row["email"] = Value::from(format!("{local}+{round}@{domain}"));
         row["external_id"] = Value::from(format!("{}-{round}", row["external_id"].as_str().unwrap_or("row")));

@@ -2,19 +2,20 @@
 
 use super::{
     client::Client,
-    summary::{Imported, Sent, Summary},
+    summary::{Imported, Newsletter, Summary},
 };
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use smtp::sink::{ReceivedMail, Sink};
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-const NEWSLETTER: &str = include_str!("../../demo/newsletter.mjml");
-const WELCOME: &str = include_str!("../../demo/welcome.mjml");
+const NEWSLETTER_SOURCE: &str = include_str!("../../demo/newsletter.mjml");
+const WELCOME_SOURCE: &str = include_str!("../../demo/welcome.mjml");
 
 /// Rows of an import per request.
 const BATCH: usize = 500;
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Everything that the acts need.
 pub(super) struct Play<'a> {
     pub(super) client: Client,
+    /// Keeps its mails, to be read.
+    pub(super) mailbox: &'a Sink,
+    /// Takes the newsletter.
     pub(super) sink: &'a Sink,
     pub(super) rows: Vec<Value>,
     /// The administrator's address.
@@ -38,18 +42,25 @@ pub(super) struct Play<'a> {
 
 impl Play<'_> {
     pub(super) async fn run(self) -> anyhow::Result<Summary> {
-        let Self { client, sink, rows, root, folder } = self;
+        let Self { client, mailbox, sink, rows, root, folder } = self;
         let client = sign_in(client, &root).await?;
-        let stage = Stage { workspace: workspace(&client).await?, client, sink };
-        stage.provider().await?;
+        let stage = Stage { workspace: workspace(&client).await?, client, mailbox };
+        let reading = stage.provider("Mailbox", mailbox.addr()).await?;
+        let bulk = stage.provider("Bulk", sink.addr()).await?;
+        stage.use_providers(&reading, &reading).await?;
+        step("connected two SMTP servers as providers");
         stage.templates().await?;
         let imported = stage.import(&rows).await?;
         let welcome = stage.welcome().await?;
+        let preview = stage.preview().await?;
+        stage.use_providers(&reading, &bulk).await?;
         let newsletter = stage.newsletter().await?;
-        let mails = [("welcome.eml", Some(&welcome)), ("newsletter.eml", sink.received().last())]
+        let mails = [("welcome.eml", &welcome), ("newsletter.eml", &preview)]
             .into_iter()
-            .filter_map(|(name, mail)| Some((folder.join(name), mail?)))
-            .map(|(path, mail)| std::fs::write(&path, &mail.data).map(|()| path))
+            .map(|(name, mail)| {
+                let path = folder.join(name);
+                std::fs::write(&path, &mail.data).map(|()| path)
+            })
             .collect::<Result<Vec<_>, _>>()
             .context("the mails cannot be written")?;
         let welcome_from = welcome.header("From").unwrap_or_default();
@@ -72,12 +83,12 @@ async fn workspace(client: &Client) -> anyhow::Result<String> {
     let taken: Vec<_> = taken.as_array().into_iter().flatten().filter_map(|w| w["id"].as_str()).collect();
     let names = std::iter::once("demo".to_owned()).chain((2..).map(|n| format!("demo{n}")));
     let id = names.into_iter().find(|name| !taken.contains(&name.as_str())).context("no name is left")?;
-    client.post("workspaces.create", &workspace_draft(&id, None)).await?;
+    client.post("workspaces.create", &workspace_draft(&id, None, None)).await?;
     step(&format!("created the workspace {id}, with a database of its own"));
     Ok(id)
 }
 
-fn workspace_draft(id: &str, integration: Option<&str>) -> Value {
+fn workspace_draft(id: &str, transactional: Option<&str>, marketing: Option<&str>) -> Value {
     json!({
         "id": id,
         "name": "Nordlys Coffee",
@@ -86,8 +97,8 @@ fn workspace_draft(id: &str, integration: Option<&str>) -> Value {
             "timezone": "Europe/Copenhagen",
             "default_language": "en",
             "languages": ["en"],
-            "transactional_email_provider_id": integration,
-            "marketing_email_provider_id": integration,
+            "transactional_email_provider_id": transactional,
+            "marketing_email_provider_id": marketing,
         },
     })
 }
@@ -96,16 +107,15 @@ fn workspace_draft(id: &str, integration: Option<&str>) -> Value {
 struct Stage<'a> {
     client: Client,
     workspace: String,
-    sink: &'a Sink,
+    mailbox: &'a Sink,
 }
 
 impl Stage<'_> {
-    /// Connects the mail server and makes it the provider of all mails.
-    async fn provider(&self) -> anyhow::Result<()> {
-        let server = self.sink.addr();
+    /// Connects a mail server. Answers its integration.
+    async fn provider(&self, name: &str, server: SocketAddr) -> anyhow::Result<String> {
         let integration = json!({
             "workspace_id": self.workspace,
-            "name": "Mail server of the demo",
+            "name": name,
             "type": "email",
             "provider": {
                 "kind": "smtp",
@@ -115,10 +125,12 @@ impl Stage<'_> {
             },
         });
         let made = self.client.post("workspaces.createIntegration", &integration).await?;
-        let id = made["integration_id"].as_str().context("the integration has no identifier")?;
-        self.client.post("workspaces.update", &workspace_draft(&self.workspace, Some(id))).await?;
-        step(&format!("connected the mail server {server} as the provider of all mails"));
-        Ok(())
+        made["integration_id"].as_str().map(str::to_owned).context("the integration has no identifier")
+    }
+
+    async fn use_providers(&self, transactional: &str, marketing: &str) -> anyhow::Result<()> {
+        let draft = workspace_draft(&self.workspace, Some(transactional), Some(marketing));
+        self.client.post("workspaces.update", &draft).await.map(drop)
     }
 
     async fn templates(&self) -> anyhow::Result<()> {
@@ -127,13 +139,13 @@ impl Stage<'_> {
                 "newsletter",
                 "marketing",
                 "{{ contact.first_name | default: 'Hello' }}, the new harvest is here",
-                NEWSLETTER,
+                NEWSLETTER_SOURCE,
             ),
             (
                 "welcome",
                 "transactional",
                 "Welcome, {{ contact.first_name }}: order {{ order.number }}",
-                WELCOME,
+                WELCOME_SOURCE,
             ),
         ] {
             let template = json!({
@@ -146,9 +158,11 @@ impl Stage<'_> {
             });
             self.client.post("templates.create", &template).await?;
         }
-        let list = json!({"workspace_id": self.workspace, "id": "news", "name": "Coffee news", "is_double_optin": false, "is_public": true});
-        self.client.post("lists.create", &list).await?;
-        step("stored two MJML templates and a list");
+        for (id, name) in [("news", "Coffee news"), ("editors", "Editors")] {
+            let list = json!({"workspace_id": self.workspace, "id": id, "name": name});
+            self.client.post("lists.create", &list).await?;
+        }
+        step("stored two MJML templates and two lists");
         Ok(())
     }
 
@@ -161,7 +175,9 @@ impl Stage<'_> {
                 json!({"workspace_id": self.workspace, "contacts": batch, "subscribe_to_lists": ["news"]});
             let answer = self.client.post("contacts.import", &request).await?;
             let operations = answer["operations"].as_array().context("contacts.import told nothing")?;
-            operations.iter().for_each(|operation| imported.note(operation));
+            for operation in operations {
+                imported.note(operation);
+            }
             bar.inc(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         }
         imported.lasted = begun.elapsed();
@@ -191,38 +207,56 @@ impl Stage<'_> {
                     {"name": "Yirgacheffe", "quantity": 2, "grind": "filter"},
                     {"name": "Paper filters & a scoop", "quantity": 1},
                 ]}},
-                "email_options": {"from_name": "Nina at Nordlys ☕", "reply_to": "nina@nordlys.example"},
+                "email_options": {"from_name": "Nina at Nordlys", "reply_to": "nina@nordlys.example"},
             },
         });
-        let before = self.sink.count();
+        let before = self.mailbox.count();
         self.client.post("transactional.send", &mail).await?;
-        ensure!(self.sink.wait_for(before + 1, PATIENCE).await, "the welcome mail did not arrive");
+        ensure!(self.mailbox.wait_for(before + 1, PATIENCE).await, "the welcome mail did not arrive");
         step("sent a transactional mail with a sender name of its own");
-        self.sink.received().pop().context("the welcome mail was not kept")
+        self.mailbox.received().pop().context("the welcome mail was not kept")
+    }
+
+    /// The newsletter as its editor sees it before everybody else does.
+    async fn preview(&self) -> anyhow::Result<ReceivedMail> {
+        let editor = json!({"email": "nina@nordlys.example", "first_name": "Nina", "language": "de",
+            "custom_number_1": 52, "custom_string_1": "Sidamo"});
+        let import =
+            json!({"workspace_id": self.workspace, "contacts": [editor], "subscribe_to_lists": ["editors"]});
+        self.client.post("contacts.import", &import).await?;
+        let id = self.begin_broadcast("The new harvest (preview)", "editors").await?;
+        self.follow(&id, Instant::now()).await?;
+        step("sent a preview of the newsletter to its editor");
+        self.mailbox.received().pop().context("the preview was not kept")
     }
 
     /// One newsletter to everybody on the list.
-    async fn newsletter(&self) -> anyhow::Result<Sent> {
+    async fn newsletter(&self) -> anyhow::Result<Newsletter> {
+        let begun = Instant::now();
+        let id = self.begin_broadcast("The new harvest", "news").await?;
+        let mut sent = self.follow(&id, begun).await?;
+        sent.failed = self.failures(&id).await?;
+        step(&format!("sent the newsletter to {} contacts", sent.sent));
+        Ok(sent)
+    }
+
+    async fn begin_broadcast(&self, name: &str, list: &str) -> anyhow::Result<String> {
         let draft = json!({
             "workspace_id": self.workspace,
-            "name": "The new harvest",
-            "audience": {"list": "news", "segments": [], "exclude_unsubscribed": true},
+            "name": name,
+            "audience": {"list": list, "segments": [], "exclude_unsubscribed": true},
             "test_settings": {"enabled": false, "variations": [{"variation_name": "A", "template_id": "newsletter"}]},
             "utm_parameters": {"source": "newsletter", "medium": "email", "campaign": "harvest"},
         });
         let made = self.client.post("broadcasts.create", &draft).await?;
         let id = made["broadcast"]["id"].as_str().context("the broadcast has no identifier")?;
-        let begun = Instant::now();
         let start = json!({"workspace_id": self.workspace, "id": id, "send_now": true});
         self.client.post("broadcasts.schedule", &start).await?;
-        let mut sent = self.follow(id, begun).await?;
-        sent.failed = self.failures(id).await?;
-        step(&format!("sent the newsletter to {} contacts", sent.sent));
-        Ok(sent)
+        Ok(id.to_owned())
     }
 
     /// Watches a broadcast until every mail has arrived or failed.
-    async fn follow(&self, id: &str, begun: Instant) -> anyhow::Result<Sent> {
+    async fn follow(&self, id: &str, begun: Instant) -> anyhow::Result<Newsletter> {
         let bar = bar("sending the newsletter", 0);
         let mut last_move = Instant::now();
         let mut settled_before = 0;
@@ -239,7 +273,7 @@ impl Stage<'_> {
             bar.set_position(settled);
             if broadcast["broadcast"]["status"] == "processed" && settled >= planned {
                 bar.finish_and_clear();
-                return Ok(Sent { planned, sent, lasted: begun.elapsed(), ..Sent::default() });
+                return Ok(Newsletter { planned, sent, lasted: begun.elapsed(), ..Newsletter::default() });
             }
             if settled > settled_before {
                 (settled_before, last_move) = (settled, Instant::now());

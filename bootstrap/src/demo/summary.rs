@@ -16,7 +16,7 @@ pub(super) struct Imported {
 
 /// What became of the mails of the newsletter.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(super) struct Newsletter {
     pub(super) planned: u64,
     pub(super) sent: u64,
     /// How many mails failed, with the words of the mail server.
@@ -28,7 +28,7 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Summary {
     pub(super) imported: Imported,
-    pub(super) newsletter: Sent,
+    pub(super) newsletter: Newsletter,
     /// The From header of the transactional mail, as it arrived.
     pub(super) welcome_from: String,
     pub(super) mails: Vec<PathBuf>,
@@ -51,7 +51,7 @@ impl Summary {
             ),
         ];
         lines.extend(rejected.iter().map(|(reason, count)| format!("               {count:>4} × {reason}")));
-        let Sent { planned, sent, failed, lasted } = &self.newsletter;
+        let Newsletter { planned, sent, failed, lasted } = &self.newsletter;
         lines.push(format!("  welcome      1 sent, From: {}", self.welcome_from));
         lines.push(format!(
             "  newsletter   {planned} planned: {sent} sent, {} failed, in {} ({:.0} mails/s)",
@@ -99,7 +99,7 @@ mod tests {
                 rejected: BTreeMap::from([("email is required".to_owned(), 2)]),
                 lasted: Duration::from_millis(1_500),
             },
-            newsletter: Sent {
+            newsletter: Newsletter {
                 planned: 7,
                 sent: 6,
                 failed: BTreeMap::from([("550 no such mailbox".to_owned(), 1)]),

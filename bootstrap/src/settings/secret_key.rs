@@ -39,7 +39,7 @@ impl SecretKey {
     }
 
     /// The configured key, else the one kept in the folder, else a new one that is then kept there,
-    /// readable by its owner alone.
+    /// readable by its owner alone. Makes the folder when it is absent.
     ///
     /// # Errors
     /// When the folder or the file cannot be used.
@@ -48,12 +48,12 @@ impl SecretKey {
         data_dir: &Path,
         random: &dyn Random,
     ) -> Result<Self, SecretKeyError> {
+        let path = data_dir.join(FILE);
+        let failed = |problem: String| SecretKeyError { path: path.clone(), problem };
+        make_folder(data_dir).map_err(|e| failed(format!("the folder cannot be made ({e})")))?;
         if let Some(key) = configured {
             return Ok(Self { key: key.clone(), file: None });
         }
-        let path = data_dir.join(FILE);
-        let failed = |problem: String| SecretKeyError { path: path.clone(), problem };
-        fs::create_dir_all(data_dir).map_err(|e| failed(format!("the folder cannot be made ({e})")))?;
         match keep(&path, &random.secret_key()) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -66,6 +66,15 @@ impl SecretKey {
         }
         Ok(Self { key: Secret::new(key), file: Some(path) })
     }
+}
+
+/// Makes the data folder for its owner alone; one that exists is left as it is.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Writes the whole key under another name first, so that the file is never seen half written, and
@@ -129,11 +138,13 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_the_owner_reads_the_kept_key() {
+    fn only_the_owner_reads_the_folder_and_the_kept_key() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let found = SecretKey::ensure(None, folder.path(), &Fixed("first")).unwrap();
-        assert_eq!(fs::metadata(found.file.unwrap()).unwrap().permissions().mode() & 0o777, 0o600);
+        let data = folder.path().join("data");
+        let found = SecretKey::ensure(None, &data, &Fixed("first")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&data), mode(&found.file.unwrap())), (0o700, 0o600));
     }
 
     #[test]
