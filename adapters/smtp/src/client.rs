@@ -235,9 +235,13 @@ impl Session {
 
     /// The text and the final dot. Once all of it was written, only an answer tells what became of
     /// the mail; as long as it was not, no server can have taken it.
-    async fn hand_over(&mut self, content: &[u8], deadline: &Deadline) -> Result<(), SendError> {
+    async fn hand_over(&mut self, content: &str, deadline: &Deadline) -> Result<(), SendError> {
         let timeouts = deadline.timeouts;
-        for piece in stuff_dots(content).chunks(PIECE) {
+        if Instant::now() >= deadline.overall {
+            self.broken = true;
+            return Err(SendError::Provider { reason: Fault::Late.while_waiting_for("the text was sent") });
+        }
+        for piece in stuff_dots(content).as_bytes().chunks(PIECE) {
             let Err(fault) = self.wire.write(piece, deadline.step(timeouts.body)).await else { continue };
             self.broken = true;
             // a server that closes has often said why
@@ -250,7 +254,8 @@ impl Session {
                 None => SendError::Provider { reason: fault.while_waiting_for("the end of the mail") },
             });
         }
-        match self.wire.reply(deadline.step(timeouts.confirmation)).await {
+        // not cut short by the whole: that would only leave more mails unconfirmed
+        match self.wire.reply(Instant::now() + timeouts.confirmation).await {
             Ok(reply) if (200..300).contains(&reply.code) => Ok(()),
             Ok(reply) => {
                 self.broken |= reply.is_goodbye();
@@ -266,22 +271,18 @@ impl Session {
 
 /// The text with doubled dots at the beginnings of lines, and the dot that ends it (RFC 5321
 /// §4.5.2).
-fn stuff_dots(content: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(content.len() + 64);
-    let mut rest = content;
-    if rest.first() == Some(&b'.') {
-        text.push(b'.');
+fn stuff_dots(content: &str) -> String {
+    let mut text = String::with_capacity(content.len() + 64);
+    for line in content.split_inclusive('\n') {
+        if line.starts_with('.') {
+            text.push('.');
+        }
+        text.push_str(line);
     }
-    while let Some(at) = rest.windows(2).position(|pair| pair == b"\n.") {
-        text.extend_from_slice(&rest[..=at]);
-        text.push(b'.');
-        rest = &rest[at + 1..];
+    if !text.ends_with("\r\n") {
+        text.push_str("\r\n");
     }
-    text.extend_from_slice(rest);
-    if !text.ends_with(b"\r\n") {
-        text.extend_from_slice(b"\r\n");
-    }
-    text.extend_from_slice(b".\r\n");
+    text.push_str(".\r\n");
     text
 }
 
@@ -291,8 +292,8 @@ mod tests {
 
     #[test]
     fn dots_are_doubled_at_the_beginning_of_lines_only() {
-        assert_eq!(stuff_dots(b".a\r\n..b\r\nc.d\r\n."), b"..a\r\n...b\r\nc.d\r\n..\r\n.\r\n");
-        assert_eq!(stuff_dots(b""), b"\r\n.\r\n");
-        assert_eq!(stuff_dots(b"a\r\n"), b"a\r\n.\r\n");
+        assert_eq!(stuff_dots(".a\r\n..b\r\nc.d\r\n."), "..a\r\n...b\r\nc.d\r\n..\r\n.\r\n");
+        assert_eq!(stuff_dots(""), "\r\n.\r\n");
+        assert_eq!(stuff_dots("a\r\n"), "a\r\n.\r\n");
     }
 }

@@ -36,7 +36,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// Answering to the final dot. Generous: giving up leaves a mail unconfirmed.
     pub confirmation: Duration,
-    /// The whole delivery, waiting for a free connection included.
+    /// The whole delivery up to the final dot, waiting for a free connection included. Then only
+    /// `confirmation` counts, so that a delivery takes no longer than both together.
     pub overall: Duration,
 }
 

@@ -22,7 +22,7 @@ const MEDIA_TYPE: usize = 255;
 pub(crate) struct Prepared {
     pub envelope: Envelope,
     /// Headers and body; lines end in CRLF, the last one too.
-    pub content: Vec<u8>,
+    pub content: String,
 }
 
 /// Who sends, and who gets the mail. Addresses without brackets, domains in ASCII.
@@ -67,9 +67,11 @@ pub(crate) fn prepare(mail: &OutgoingMail, now: Timestamp) -> Result<Prepared, S
         Part::Single(part) => builder.singlepart(part),
         Part::Multi(part) => builder.multipart(part),
     };
-    let mut content = message.map_err(|_| malformed("a header is not valid"))?.formatted();
-    if !content.ends_with(b"\r\n") {
-        content.extend_from_slice(b"\r\n");
+    let content = message.map_err(|_| malformed("a header is not valid"))?.formatted();
+    // every part is ASCII or base64
+    let mut content = String::from_utf8(content).map_err(|_| malformed("it is no text"))?;
+    if !content.ends_with("\r\n") {
+        content.push_str("\r\n");
     }
     Ok(Prepared { envelope, content })
 }
@@ -197,18 +199,18 @@ fn media_type(given: &str) -> ContentType {
 /// Text with lines that end in CRLF; lone CR counts as an end, NUL is dropped.
 fn text_lines(text: &str) -> String {
     let mut lines = String::with_capacity(text.len() + text.len() / 32);
-    let mut rest = text;
-    while let Some(at) = rest.find(['\r', '\n', '\0']) {
-        lines.push_str(&rest[..at]);
-        let (skip, end) = match &rest.as_bytes()[at..] {
-            [b'\r', b'\n', ..] => (2, "\r\n"),
-            [b'\0', ..] => (1, ""),
-            _ => (1, "\r\n"),
+    for line in text.split_inclusive('\n') {
+        let (line, end) = match line.strip_suffix('\n') {
+            Some(line) => (line.strip_suffix('\r').unwrap_or(line), "\r\n"),
+            None => (line, ""),
         };
+        if line.contains('\r') || line.contains('\0') {
+            lines.push_str(&line.replace('\0', "").replace('\r', "\r\n"));
+        } else {
+            lines.push_str(line);
+        }
         lines.push_str(end);
-        rest = &rest[at + skip..];
     }
-    lines.push_str(rest);
     lines
 }
 

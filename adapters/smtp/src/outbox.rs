@@ -36,7 +36,7 @@ impl FileMailer {
         let target = self.folder.join(format!("{}.eml", mail.message_id));
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
         let draft = self.folder.join(format!(".{}-{}-{number}.draft", mail.message_id, std::process::id()));
-        self.put(&draft, &target, &prepared.content).await.map_err(|error| SendError::Provider {
+        self.put(&draft, &target, prepared.content.as_bytes()).await.map_err(|error| SendError::Provider {
             reason: format!("the outbox cannot be written: {}", error.kind()),
         })
     }

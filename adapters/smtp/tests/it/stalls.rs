@@ -49,7 +49,7 @@ async fn many_slow_steps_do_not_stretch_a_delivery() {
 #[tokio::test]
 async fn waiting_for_a_free_connection_ends_too() {
     let sink = sink(Script::default().always(Stage::EndOfData, Act::Hang)).await;
-    let timeouts = Timeouts { overall: SHORT, ..patient().timeouts };
+    let timeouts = Timeouts { overall: SHORT * 3, confirmation: SHORT * 9, ..patient().timeouts };
     let mailer = router(&Config { timeouts, connections_per_route: 1, ..patient() });
     let route = route(settings(&sink));
     let (first, second) = (mail("m1"), mail("m2"));
