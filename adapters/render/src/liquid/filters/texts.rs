@@ -11,6 +11,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
 use liquid_core::{Error, Result, Value, ValueView};
+use std::borrow::Cow;
 
 pub fn unchanged(call: &Call<'_>) -> Result<Value> {
     Ok(call.input.to_value())
@@ -19,11 +20,10 @@ pub fn unchanged(call: &Call<'_>) -> Result<Value> {
 /// Escapes unless the text was made by a capture, whose values are escaped already.
 pub fn in_html(call: &Call<'_>) -> Result<Value> {
     let value = call.input.render().to_string();
-    if call.runtime.registers().get_mut::<Captured>().0.contains(value.as_str()) {
-        return Ok(text(value));
-    }
     fits(value.len())?;
-    Ok(text(markup::escape(&value)))
+    let Cow::Owned(escaped) = markup::escape(&value) else { return Ok(text(value)) };
+    let captured = call.runtime.registers().get_mut::<Captured>().0.contains(value.as_str());
+    Ok(text(if captured { value } else { escaped }))
 }
 
 pub fn as_markup(call: &Call<'_>) -> Result<Value> {
