@@ -83,7 +83,7 @@ impl StoreBroker {
         report
     }
 
-    async fn system(&self, purpose: Purpose, access: Access) -> Result<Lease, StoreError> {
+    pub(crate) async fn system(&self, purpose: Purpose, access: Access) -> Result<Lease, StoreError> {
         self.broker.system(options(purpose, access)).await.map_err(refusal)
     }
 
@@ -123,7 +123,7 @@ impl StoreBroker {
         session.model(workspace::Entity::find_by_id(workspace.as_str())).await
     }
 
-    async fn system_session(&self, purpose: Purpose) -> Result<Session, StoreError> {
+    pub(crate) async fn system_session(&self, purpose: Purpose) -> Result<Session, StoreError> {
         Ok(Session::reading(self.system(purpose, Access::Read).await?, self.naming.clone()))
     }
 }
@@ -187,6 +187,7 @@ fn options(purpose: Purpose, access: Access) -> LeaseOptions {
     LeaseOptions { class, wait: None, label: purpose.label, access }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn refusal(error: BrokerError) -> StoreError {
     match error {
         BrokerError::ConnectionLimit { max, current, retry_after, .. } => {

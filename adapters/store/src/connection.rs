@@ -2,6 +2,8 @@
 
 mod postgres;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use postgres::{Lane, PostgresLink};
 pub(crate) use sqlite::SqliteLink;

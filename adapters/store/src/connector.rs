@@ -167,7 +167,7 @@ impl Connector for EngineConnector {
         match (self, handle) {
             (_, Handle::File(stop)) => stop.now(),
             (Self::Postgres(server), Handle::Server(session)) => {
-                server.maintenance().terminate(session).await
+                server.maintenance().terminate(session).await;
             }
             _ => {}
         }

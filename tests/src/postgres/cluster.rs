@@ -126,6 +126,7 @@ fn wait_until_ready(port: u16, folder: &Path) -> Result<(), String> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn text(error: io::Error) -> String {
     error.to_string()
 }

@@ -14,7 +14,7 @@ use testcontainers::{
 };
 
 /// Enough to pull the image over a usual line.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const PASSWORD: &str = "test";
 
 pub(super) fn start() -> Result<Server, String> {

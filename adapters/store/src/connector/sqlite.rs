@@ -50,10 +50,8 @@ impl SqliteConnector {
                 (self.file(&name), name, &WORKSPACE)
             }
         };
-        let opened = self.link.open(&file, false).await;
-        let connection = match opened {
-            Ok(connection) => connection,
-            Err(_) => return Err(OpenError::proven(why_not(&file).await)),
+        let Ok(connection) = self.link.open(&file, false).await else {
+            return Err(OpenError::proven(why_not(&file).await));
         };
         if let Err(error) = self.schemas.bring_up_to_date(&name, migrator, &connection).await {
             tracing::error!(

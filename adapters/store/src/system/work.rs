@@ -38,7 +38,7 @@ impl WorkStore for Session {
             .order_by_asc(work::Column::WorkspaceId)
             .order_by_asc(work::Column::Kind)
             .limit(u64::try_from(limit).unwrap_or(u64::MAX).min(i64::MAX as u64));
-        self.models(query).await?.into_iter().map(entry).collect()
+        self.models(query).await?.iter().map(entry).collect()
     }
 
     async fn next_work_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
@@ -73,7 +73,7 @@ fn of_both(function: &'static str, column: work::Column) -> SimpleExpr {
     Func::cust(function).arg(Expr::col((work::Entity, column))).arg(Expr::col(("excluded", column))).into()
 }
 
-fn entry(row: work::Model) -> Result<WorkItem, StoreError> {
+fn entry(row: &work::Model) -> Result<WorkItem, StoreError> {
     Ok(WorkItem {
         workspace: WorkspaceId::parse(&row.workspace_id)
             .map_err(|_| Failure::Unreadable("workspace_id".into()))?,

@@ -114,9 +114,7 @@ async fn removal_ends_leases_and_leaves_nothing(place: Place) {
                     unit.commit().await
                 }
                 .await;
-                if outcome.is_err() {
-                    return outcome;
-                }
+                outcome?;
                 written.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())
@@ -147,7 +145,7 @@ async fn all_workspaces_are_brought_up_to_date(place: Place) {
     let failed = place
         .store
         .migrate_all(|progress| {
-            seen.push((progress.workspace.to_string(), progress.outcome.is_ok(), progress.total))
+            seen.push((progress.workspace.to_string(), progress.outcome.is_ok(), progress.total));
         })
         .await
         .unwrap();
