@@ -67,14 +67,15 @@ impl Features {
         workspace: &str,
     ) -> Result<Caller, Problem> {
         let workspace = workspace_id(pointer, workspace)?;
-        tracing::Span::current().record("workspace.id", workspace.as_str());
         Ok(self.access.enter(&bearer.0, &workspace).await?)
     }
 }
 
-/// Reads a workspace's identifier.
+/// Reads a workspace's identifier and notes it in the span of the request.
 pub(crate) fn workspace_id(pointer: &str, text: &str) -> Result<WorkspaceId, Invalid> {
-    WorkspaceId::parse(text).map_err(|rule| Invalid::one(pointer, rule))
+    let id = WorkspaceId::parse(text).map_err(|rule| Invalid::one(pointer, rule))?;
+    tracing::Span::current().record("workspace.id", id.as_str());
+    Ok(id)
 }
 
 /// The features as the operations hold them.

@@ -48,7 +48,7 @@ impl<E: Endpoint> Endpoint for ObserveEndpoint<E> {
         span.record("otel.name", format!("{method} {route}"));
         span.record("http.route", &route);
         span.record("http.response.status_code", status);
-        span.in_scope(|| report(&route, status, begun.elapsed()));
+        span.in_scope(|| report(&route, begun.elapsed()));
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -56,12 +56,13 @@ impl<E: Endpoint> Endpoint for ObserveEndpoint<E> {
     }
 }
 
-fn report(route: &str, status: u16, lasted: Duration) {
+/// Route and status are fields of the span.
+fn report(route: &str, lasted: Duration) {
     let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
     if route == "/healthz" {
-        tracing::debug!(http.route = route, http.response.status_code = status, duration_ms, "answered");
+        tracing::debug!(duration_ms, "answered");
     } else {
-        tracing::info!(http.route = route, http.response.status_code = status, duration_ms, "answered");
+        tracing::info!(duration_ms, "answered");
     }
 }
 
