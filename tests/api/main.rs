@@ -1,0 +1,15 @@
+//! The assembled application through HTTP, over both databases, with real SMTP conversations.
+
+#[macro_use]
+mod support;
+
+mod authorization;
+mod contacts;
+mod faults;
+mod identity;
+mod newsletters;
+mod openapi;
+mod pages;
+mod production;
+mod templates;
+mod transactional;

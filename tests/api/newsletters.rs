@@ -1,0 +1,133 @@
+//! Broadcasts from the draft to the last mail.
+
+use crate::support::{Server, Tenant, mjml};
+use serde_json::{Value, json};
+use smtp::sink::{Act, Script, Sink, SinkOptions, Stage};
+use std::collections::HashSet;
+
+async fn draft(tenant: &Tenant, members: usize) -> String {
+    tenant
+        .template(
+            "june",
+            mjml(
+                "June",
+                "<mj-text>Hi {{ contact.email }} <a href=\"{{ unsubscribe_url }}\">leave</a></mj-text>",
+            ),
+        )
+        .await;
+    tenant.list("news").await;
+    let rows: Vec<_> = (0..members).map(|n| json!({"email": format!("c{n:05}@shop.example")})).collect();
+    if !rows.is_empty() {
+        tenant.post("contacts.import", json!({"contacts": rows, "subscribe_to_lists": ["news"]})).await.ok();
+    }
+    let body = json!({"name": "June", "audience": {"list": "news", "exclude_unsubscribed": true},
+        "test_settings": {"enabled": false, "variations": [{"variation_name": "A", "template_id": "june"}]},
+        "utm_parameters": {"source": "news", "medium": "email"}});
+    let made = tenant.post("broadcasts.create", body).await;
+    assert_eq!(made.status, 201);
+    made.ok()["broadcast"]["id"].as_str().unwrap().to_owned()
+}
+
+async fn start(tenant: &Tenant, id: &str) {
+    tenant.post("broadcasts.schedule", json!({"id": id, "send_now": true})).await.ok();
+}
+
+async fn everybody_is_mailed_once_and_the_counts_add_up(server: &'static Server) {
+    let script = Script::default().recipient("c00007@shop.example", Act::answer("550 5.1.1 no such mailbox"));
+    let sink = Sink::start(SinkOptions { script, ..SinkOptions::default() }).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 1_100).await;
+    start(&tenant, &id).await;
+    let ledger = tenant.account(&id, 1_100).await;
+    assert_eq!(ledger, json!({"planned": 1_100, "queued": 0, "sent": 1_099, "failed": 1, "unknown": 0}));
+    let recipients: Vec<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
+    let distinct: HashSet<_> = recipients.iter().collect();
+    assert_eq!((recipients.len(), distinct.len()), (1_099, 1_099), "nobody twice, nobody missing");
+    let stats = tenant.get("messages.broadcastStats", &format!("broadcast_id={id}")).await.ok();
+    assert_eq!(
+        (stats["stats"]["total_sent"].as_u64(), stats["stats"]["total_failed"].as_u64()),
+        (Some(1_099), Some(1))
+    );
+    let broadcast = tenant.get("broadcasts.get", &format!("id={id}")).await.ok();
+    assert_eq!(broadcast["broadcast"]["status"], "processed");
+    assert_eq!(broadcast["broadcast"]["enqueued_count"], 1_100);
+    let failed = tenant.get("messages.list", &format!("broadcast_id={id}&is_failed=true")).await.ok();
+    assert_eq!(failed["messages"][0]["contact_email"], "c00007@shop.example");
+}
+
+async fn the_mail_carries_a_working_way_out(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 1).await;
+    start(&tenant, &id).await;
+    tenant.account(&id, 1).await;
+    let mail = sink.received().remove(0);
+    assert_eq!(mail.header("List-Unsubscribe-Post").as_deref(), Some("List-Unsubscribe=One-Click"));
+    let header = mail.header("List-Unsubscribe").unwrap();
+    let url = header.trim_matches(['<', '>']).trim_start_matches("https://mail.acme.example").to_owned();
+    let anonymous = server.anonymous();
+    let shown = anonymous.get(&url).await;
+    assert!(shown.status.is_success() && shown.body.as_str().unwrap().contains("Unsubscribe"));
+    assert_eq!(
+        tenant.get("lists.stats", "list_id=news").await.ok()["stats"]["total_active"],
+        1,
+        "looking changes nothing"
+    );
+    let form = anonymous.request("post", &url).header("content-type", "application/x-www-form-urlencoded");
+    let form = form.header("user-agent", "").body("List-Unsubscribe=One-Click");
+    assert_eq!(anonymous.send(form).await.ok(), json!({"success": true}));
+    assert_eq!(tenant.get("lists.stats", "list_id=news").await.ok()["stats"]["total_unsubscribed"], 1);
+}
+
+async fn a_broadcast_starts_once(server: &'static Server) {
+    let tenant = server.tenant().await;
+    let id = draft(&tenant, 3).await;
+    let calls: Vec<Value> = vec![json!({"id": id, "send_now": true}); 5];
+    let answers = futures_util::future::join_all(
+        calls.into_iter().map(|body| tenant.post("broadcasts.schedule", body)),
+    )
+    .await;
+    let good = answers.iter().filter(|a| a.status.is_success()).count();
+    assert_eq!(good, 1);
+    for refused in answers.into_iter().filter(|a| !a.status.is_success()) {
+        assert!(refused.problem(409)["error"].as_str().unwrap().contains("allowed: draft"));
+    }
+    assert_eq!(tenant.account(&id, 3).await["sent"], 3);
+}
+
+async fn a_mail_server_that_defers_everything_delays_the_broadcast_only(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 20).await;
+    sink.script(|script| {
+        for _ in 0..10 {
+            script.then(Stage::EndOfData, Act::answer("452 4.2.2 try again"));
+        }
+    });
+    start(&tenant, &id).await;
+    assert_eq!(tenant.account(&id, 20).await["sent"], 20);
+    let distinct: HashSet<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
+    assert_eq!(distinct.len(), 20);
+    assert_eq!(sink.count(), 20);
+}
+
+async fn what_is_not_built_yet_is_refused(server: &'static Server) {
+    let tenant = server.tenant().await;
+    let id = draft(&tenant, 0).await;
+    let later =
+        json!({"id": id, "send_now": false, "scheduled_date": "2030-01-01", "scheduled_time": "10:00"});
+    tenant.post("broadcasts.schedule", later).await.problem(400);
+    let body = json!({"name": "x", "audience": {"list": "news", "segments": ["vip"]},
+        "test_settings": {"enabled": true, "variations": [{"template_id": "june"}, {"template_id": "june"}]}});
+    let problem = tenant.post("broadcasts.create", body).await.problem(400);
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
+    tenant.post("broadcasts.pause", json!({"id": id})).await.problem(404);
+}
+
+on_both_databases! {
+    everybody_is_mailed_once_and_the_counts_add_up
+    the_mail_carries_a_working_way_out
+    a_broadcast_starts_once
+    a_mail_server_that_defers_everything_delays_the_broadcast_only
+    what_is_not_built_yet_is_refused
+}

@@ -1,0 +1,194 @@
+//! Transactional mail from the request to the mail server.
+
+use crate::support::{PATIENCE, Server, mjml};
+use serde_json::{Value, json};
+use smtp::sink::{Act, ReceivedMail, Sink, SinkOptions, Stage};
+
+fn message(extra: &Value) -> Value {
+    let mut message = json!({"id": "reset", "channels": ["email"],
+        "contact": {"email": "ana@shop.example", "first_name": "Ana"}, "data": {"code": "4711"}});
+    for (name, value) in extra.as_object().unwrap() {
+        message[name] = value.clone();
+    }
+    message
+}
+
+fn find(sink: &Sink, message_id: &Value) -> ReceivedMail {
+    let id = message_id.as_str().unwrap();
+    let mails = sink.received();
+    mails.into_iter().find(|m| m.header("X-Message-ID").as_deref() == Some(id)).expect("the mail arrived")
+}
+
+async fn a_send_arrives_as_asked(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant
+        .notification(
+            "reset",
+            mjml("Hello {{ contact.first_name }}", "<mj-text>Your code: {{ code }}</mj-text>"),
+        )
+        .await;
+    let options = json!({"from_name": "Zoë “Support”", "reply_to": "help@acme.example",
+        "cc": ["ops@acme.example"], "bcc": ["audit@acme.example"]});
+    let answer =
+        tenant.send(message(&json!({"email_options": options, "metadata": {"order": 7}}))).await.ok();
+    assert_eq!(answer["success"], true);
+    let settled = tenant.settled(answer["message_id"].as_str().unwrap(), "queued").await;
+    assert_eq!(settled["state"], "sent");
+    assert_eq!(settled["message_data"], json!({"data": {"code": "4711"}, "metadata": {"order": 7}}));
+    assert_eq!(settled["channel_options"]["cc"], json!(["ops@acme.example"]));
+    let mail = find(&sink, &answer["message_id"]);
+    assert_eq!(mail.header("Subject").as_deref(), Some("Hello Ana"));
+    assert!(
+        mail.header("From").unwrap().contains("=?utf-8?")
+            && mail.header("From").unwrap().contains("<hello@acme.example>")
+    );
+    assert_eq!(mail.header("Reply-To").as_deref(), Some("help@acme.example"));
+    assert_eq!(mail.header("Cc").as_deref(), Some("ops@acme.example"));
+    assert_eq!(mail.header("Bcc"), None, "hidden recipients stay hidden");
+    assert_eq!(mail.to.len(), 3);
+    assert!(mail.text().contains("4711"));
+}
+
+async fn blank_options_mean_the_default(server: &'static Server) {
+    let tenant = server.tenant().await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    for options in
+        [Value::Null, json!({"from_name": null}), json!({"from_name": " "}), json!({"cc": ["", null]})]
+    {
+        let answer = tenant.send(message(&json!({"email_options": options}))).await;
+        if options["cc"].is_array() {
+            answer.problem(400);
+            continue;
+        }
+        let id = answer.ok()["message_id"].clone();
+        tenant.settled(id.as_str().unwrap(), "queued").await;
+        assert!(find(&server.sink, &id).header("From").unwrap().starts_with("Acme <"));
+    }
+}
+
+async fn a_header_cannot_be_injected(server: &'static Server) {
+    let tenant = server.tenant().await;
+    tenant.notification("reset", mjml("Hi {{ contact.first_name }}", "<mj-text>x</mj-text>")).await;
+    for options in [
+        json!({"from_name": "A\r\nBcc: x@y.example"}),
+        json!({"subject": "A\nBcc: x@y.example"}),
+        json!({"reply_to": "a@b.example\r\nBcc: x@y.example"}),
+        json!({"from_name": "x".repeat(256)}),
+    ] {
+        tenant.send(message(&json!({"email_options": options}))).await.problem(400);
+    }
+    let contact = json!({"email": "ana@shop.example", "first_name": "Ana\r\nBcc: x@y.example"});
+    let id = tenant.send(message(&json!({"contact": contact}))).await.ok()["message_id"].clone();
+    tenant.settled(id.as_str().unwrap(), "queued").await;
+    let mail = find(&server.sink, &id);
+    assert_eq!(mail.header("Bcc"), None);
+    assert_eq!(mail.to, ["ana@shop.example"]);
+}
+
+async fn one_key_makes_one_mail(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    let request = message(&json!({"external_id": "req-81"}));
+    let sends = (0..20).map(|_| tenant.send(request.clone()));
+    let answers = futures(sends).await;
+    let ids: std::collections::HashSet<_> =
+        answers.into_iter().map(|a| a.ok()["message_id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "all calls are answered with the same message");
+    let other = message(&json!({"external_id": "req-81", "data": {"code": "other"}}));
+    tenant.send(other).await.problem(409);
+    let last = tenant.send(message(&json!({"external_id": "req-82"}))).await.ok();
+    tenant.settled(last["message_id"].as_str().unwrap(), "queued").await;
+    assert!(sink.wait_for(2, PATIENCE).await);
+    assert_eq!(sink.count(), 2);
+}
+
+/// Runs calls at the same time.
+async fn futures<F: Future + Send>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
+    futures_util::future::join_all(calls).await
+}
+
+async fn a_refused_recipient_fails_with_the_servers_words(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    sink.script(|script| script.set(Stage::Rcpt, Act::answer("550 5.1.1 no such mailbox")));
+    let id = tenant.send(message(&json!({}))).await.ok()["message_id"].clone();
+    let failed = tenant.settled(id.as_str().unwrap(), "queued").await;
+    assert_eq!(failed["state"], "failed");
+    assert!(failed["status_info"].as_str().unwrap().contains("550 5.1.1 no such mailbox"), "{failed}");
+    assert!(failed["failed_at"].is_string() && failed.get("sent_at").is_none());
+}
+
+async fn a_deferred_mail_is_delivered_later(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    sink.script(|script| script.then(Stage::EndOfData, Act::answer("451 4.7.1 greylisted")));
+    let id = tenant.send(message(&json!({}))).await.ok()["message_id"].clone();
+    let sent = tenant.settled(id.as_str().unwrap(), "queued").await;
+    assert_eq!(sent["state"], "sent");
+    assert_eq!(sink.count(), 1);
+}
+
+async fn a_mail_server_that_is_away_loses_nothing(server: &'static Server) {
+    let port = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&port).await;
+    let address = port.addr();
+    port.stop();
+    drop(port);
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    let id = tenant.send(message(&json!({}))).await.ok()["message_id"].clone();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let page = tenant.get("messages.list", &format!("id={}", id.as_str().unwrap())).await.ok();
+        let waiting = &page["messages"][0];
+        assert_eq!(waiting["state"], "queued");
+        if waiting["status_info"].is_string() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "no attempt is noted");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let back = Sink::start(SinkOptions { port: address.port(), ..SinkOptions::default() }).await.unwrap();
+    assert_eq!(tenant.settled(id.as_str().unwrap(), "queued").await["state"], "sent");
+    assert_eq!(back.count(), 1);
+}
+
+async fn a_lost_answer_leaves_the_message_unknown(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    sink.script(|script| script.then(Stage::EndOfData, Act::TakeAndCut));
+    let id = tenant.send(message(&json!({}))).await.ok()["message_id"].clone();
+    assert_eq!(tenant.settled(id.as_str().unwrap(), "queued").await["state"], "unknown");
+}
+
+async fn what_is_missing_is_named(server: &'static Server) {
+    let tenant = server.bare_tenant().await;
+    let channels = json!({"email": {"template_id": "nowhere"}});
+    let body = json!({"notification": {"id": "reset", "name": "Reset", "channels": channels}});
+    let problem = tenant.post("transactional.create", body).await.problem(400);
+    assert!(problem["error"].as_str().unwrap().starts_with("invalid template"));
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    assert_eq!(tenant.send(message(&json!({}))).await.problem(422)["code"], "provider_missing");
+    let with_provider = server.tenant().await;
+    let unknown = with_provider.send(message(&json!({}))).await.problem(404);
+    assert_eq!(unknown["error"], "Notification not found");
+    let attached = json!({"email_options": {"attachments": [{"filename": "a.txt", "content": ""}]}});
+    with_provider.send(message(&attached)).await.problem(400);
+    with_provider.send(message(&json!({"channels": ["sms"]}))).await.problem(400);
+}
+
+on_both_databases! {
+    a_send_arrives_as_asked
+    blank_options_mean_the_default
+    a_header_cannot_be_injected
+    one_key_makes_one_mail
+    a_refused_recipient_fails_with_the_servers_words
+    a_deferred_mail_is_delivered_later
+    a_mail_server_that_is_away_loses_nothing
+    a_lost_answer_leaves_the_message_unknown
+    what_is_missing_is_named
+}
