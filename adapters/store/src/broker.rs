@@ -83,10 +83,17 @@ impl StoreBroker {
         report
     }
 
+    #[tracing::instrument(name = "lease", level = "debug", skip_all, fields(label = purpose.label))]
     pub(crate) async fn system(&self, purpose: Purpose, access: Access) -> Result<Lease, StoreError> {
         self.broker.system(options(purpose, access)).await.map_err(refusal)
     }
 
+    #[tracing::instrument(
+        name = "lease",
+        level = "debug",
+        skip_all,
+        fields(label = purpose.label, workspace.id = %workspace)
+    )]
     async fn workspace(
         &self,
         workspace: &WorkspaceId,

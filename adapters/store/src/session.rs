@@ -92,6 +92,7 @@ impl Session {
     }
 
     /// Keeps everything that was written.
+    #[tracing::instrument(name = "sql", level = "debug", skip_all, fields(otel.kind = "client", db.system = ?self.engine))]
     pub(crate) async fn keep(mut self) -> Result<(), StoreError> {
         self.refuse_after_failure()?;
         self.held.connection().execute_unprepared("COMMIT").await.map_err(store_error)?;
@@ -113,6 +114,7 @@ impl Session {
     }
 
     /// The first row of a query.
+    #[tracing::instrument(name = "sql", level = "debug", skip_all, fields(otel.kind = "client", db.system = ?self.engine))]
     pub(crate) async fn one(
         &mut self,
         query: &impl StatementBuilder,
@@ -129,6 +131,7 @@ impl Session {
     }
 
     /// All rows of a query given as SQL.
+    #[tracing::instrument(name = "sql", level = "debug", skip_all, fields(otel.kind = "client", db.system = ?self.engine))]
     pub(crate) async fn all_raw(&mut self, query: Statement) -> Result<Vec<QueryResult>, StoreError> {
         self.refuse_after_failure()?;
         let outcome = self.held.connection().query_all_raw(query).await;
@@ -136,6 +139,7 @@ impl Session {
     }
 
     /// The number of rows that a statement given as SQL has changed.
+    #[tracing::instrument(name = "sql", level = "debug", skip_all, fields(otel.kind = "client", db.system = ?self.engine))]
     pub(crate) async fn exec_raw(&mut self, statement: Statement) -> Result<u64, StoreError> {
         self.refuse_after_failure()?;
         let outcome = self.held.connection().execute_raw(statement).await;

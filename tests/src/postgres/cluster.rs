@@ -60,6 +60,8 @@ pub(super) fn start() -> Result<Server, String> {
         .args(["-c", GUARD, "guard"])
         .arg(&programs)
         .arg(&folder)
+        // What interrupts the test must not interrupt the tidying up.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -3,7 +3,7 @@
 use super::{Server, keep};
 use sqlx::ConnectOptions as _;
 use std::{
-    os::unix::net::UnixStream,
+    os::unix::{net::UnixStream, process::CommandExt as _},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -54,6 +54,8 @@ async fn run() -> Result<Server, String> {
     let port = container.get_host_port_ipv4(5432.tcp()).await.map_err(|e| e.to_string())?;
     let remove = Command::new("sh")
         .args(["-c", "read -r _; docker rm --force --volumes \"$1\"", "guard", container.id()])
+        // What interrupts the test must not interrupt the tidying up.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
