@@ -26,7 +26,7 @@ pub struct Settings {
     /// Address under which others reach this server, without a trailing slash; `None` when it
     /// follows from the port.
     pub api_endpoint: Option<String>,
-    /// `*` or the one origin that may call from a browser.
+    /// `*`, or the origins that may call from a browser, separated by commas.
     pub cors_allow_origin: String,
     /// Folder of databases, key and outbox.
     pub data_dir: PathBuf,
@@ -54,6 +54,8 @@ pub struct Settings {
     pub from_name: MailName,
     /// Wait before the first retry of a mail.
     pub retry_base: Duration,
+    /// How long a mail stays claimed by a process that has ended.
+    pub claim: Duration,
     /// Time to reach a mail server.
     pub dial_timeout: Duration,
     /// Logs, metrics and traces.
@@ -233,6 +235,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let from_email = reader.email("SMTP_FROM_EMAIL");
     let from_name = reader.name("SMTP_FROM_NAME");
     let retry_base = reader.duration("EMAIL_QUEUE_RETRY_BASE");
+    let claim = reader.duration("EMAIL_QUEUE_CLAIM");
     let dial_timeout = reader.duration("SMTP_DIAL_TIMEOUT");
     let telemetry = telemetry(reader);
     Some(Settings {
@@ -254,6 +257,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         from_email: from_email?,
         from_name: from_name?,
         retry_base: retry_base?,
+        claim: claim?,
         dial_timeout: dial_timeout?,
         telemetry: telemetry?,
     })

@@ -128,7 +128,7 @@ impl Ports {
         let config = DeliveryConfig {
             endpoint: installation.api_endpoint.clone(),
             retry: RetryPolicy { base, ..RetryPolicy::default() },
-            lease: chrono::Duration::minutes(5),
+            lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
             batch: BATCH,
         };
         let ports = DeliveryPorts {

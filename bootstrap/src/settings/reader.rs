@@ -214,10 +214,12 @@ fn is_prefix(text: &str, length: usize) -> bool {
 }
 
 fn is_origin(text: &str) -> bool {
-    text == "*"
-        || Url::parse(text).is_ok_and(|url| {
+    let one = |text: &str| {
+        Url::parse(text).is_ok_and(|url| {
             matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
         })
+    };
+    text == "*" || text.split(',').all(|part| one(part.trim()))
 }
 
 /// Levels under the names that other loggers use too.
@@ -276,6 +278,7 @@ mod tests {
 
     #[test]
     fn an_origin_has_no_path() {
+        assert!(is_origin("https://a.example, https://b.example:8443"));
         assert!(is_origin("*") && is_origin("https://app.example.com") && is_origin("http://localhost:3000"));
         for bad in ["https://app.example.com/", "app.example.com", "ftp://x.example", "https://a.example/x"] {
             assert!(!is_origin(bad), "{bad}");

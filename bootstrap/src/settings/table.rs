@@ -42,7 +42,7 @@ pub enum Kind {
     Name,
     /// An address that begins with one of some schemes.
     Url(&'static [&'static str]),
-    /// `*`, or the scheme, host and port of a web site.
+    /// `*`, or the scheme, host and port of web sites.
     Origin,
     /// A level, or levels per part of the program.
     LogFilter,
@@ -77,7 +77,7 @@ impl Kind {
             Self::Email => "an e-mail address".to_owned(),
             Self::Name => "one line of at most 255 characters".to_owned(),
             Self::Url(schemes) => schemes.iter().map(|s| format!("{s}://…")).collect::<Vec<_>>().join(" or "),
-            Self::Origin => "* or an origin such as https://app.example.com".to_owned(),
+            Self::Origin => "* or origins such as https://app.example.com, joined by commas".to_owned(),
             Self::LogFilter => {
                 "off, error, warn, info, debug, trace, or target=level pairs joined by commas".to_owned()
             }
@@ -397,6 +397,12 @@ pub const GROUPS: &[Group] = &[
                 "1m",
                 secs(1, 3_600),
                 "Wait before the first retry; each further one doubles it.",
+            ),
+            var(
+                "EMAIL_QUEUE_CLAIM",
+                "1m",
+                secs(2, 3_600),
+                "A claimed mail whose process has ended is noted as unknown after so long.",
             ),
             var("SMTP_DIAL_TIMEOUT", "30s", secs(1, 300), "Time to reach a mail server."),
         ],
