@@ -1,0 +1,217 @@
+//! Broadcasts of a workspace and their accounts.
+
+use crate::{
+    backends::Store,
+    cases,
+    samples::{address, at, broadcast, broadcast_id, integration_id, message_id, recipient},
+};
+use application::{
+    page::Counted,
+    ports::{StoreError, UnitOfWork},
+};
+use domain::{
+    broadcasts::{Audience, Broadcast, Launch, Ledger, Recipient, RecipientState},
+    ids::{ListId, SegmentId},
+    utm::UtmParameters,
+};
+
+cases![
+    an_unknown_broadcast_is_none,
+    a_broadcast_is_read_as_it_was_stored,
+    every_state_is_kept,
+    a_broadcast_identifier_is_taken_once,
+    an_update_keeps_the_moment_of_creation,
+    an_unknown_broadcast_is_not_updated,
+    changes_to_a_kept_broadcast_follow_each_other,
+    broadcasts_come_newest_first,
+    a_page_counts_the_broadcasts_of_its_status,
+    broadcasts_being_processed_are_planned,
+    a_recipient_has_one_line_for_each_broadcast,
+    a_recipient_given_twice_has_one_line,
+    many_recipients_are_added_in_one_call,
+    recipient_states_are_found_by_broadcast_and_message,
+    states_of_unknown_recipients_are_passed_over,
+    an_account_without_lines_counts_nothing,
+];
+
+async fn keep(store: &Store, broadcasts: &[Broadcast]) {
+    let mut unit = store.write().await;
+    for broadcast in broadcasts {
+        unit.insert_broadcast(broadcast).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+}
+
+fn launch() -> Launch {
+    Launch { template_version: 4, integration: integration_id(1) }
+}
+
+fn processing(number: u32, created: i64) -> Broadcast {
+    let mut started = broadcast(number, created);
+    started.start(launch(), at(created + 10)).unwrap();
+    started
+}
+
+fn processed(number: u32, created: i64) -> Broadcast {
+    let mut done = processing(number, created);
+    done.advance(address("zoe"), 3, at(created + 20));
+    done.complete(at(created + 30));
+    done
+}
+
+async fn ledger(unit: &mut dyn UnitOfWork) -> Ledger {
+    unit.ledger(&broadcast_id(1)).await.unwrap()
+}
+
+async fn an_unknown_broadcast_is_none(store: &Store) {
+    let mut unit = store.write().await;
+    assert_eq!(unit.broadcast(&broadcast_id(1)).await.unwrap(), None);
+    assert_eq!(unit.broadcast_for_update(&broadcast_id(1)).await.unwrap(), None);
+}
+
+async fn a_broadcast_is_read_as_it_was_stored(store: &Store) {
+    let audience = Audience {
+        list: ListId::parse("vip").unwrap(),
+        segments: vec![SegmentId::parse("paris").unwrap()],
+        exclude_unsubscribed: false,
+    };
+    let other = Broadcast { audience, utm: UtmParameters::default(), metadata: None, ..broadcast(2, 5) };
+    keep(store, &[broadcast(1, 0), other.clone()]).await;
+    let mut unit = store.write().await;
+    assert_eq!(unit.broadcast(&broadcast_id(1)).await.unwrap(), Some(broadcast(1, 0)));
+    assert_eq!(unit.broadcast_for_update(&broadcast_id(2)).await.unwrap(), Some(other));
+}
+
+async fn every_state_is_kept(store: &Store) {
+    let all = [broadcast(1, 0), processing(2, 0), processed(3, 0)];
+    keep(store, &all).await;
+    let mut store = store.read().await;
+    for kept in all {
+        assert_eq!(store.broadcast(&kept.id).await.unwrap(), Some(kept));
+    }
+}
+
+async fn a_broadcast_identifier_is_taken_once(store: &Store) {
+    keep(store, &[broadcast(1, 0)]).await;
+    let again = store.write().await.insert_broadcast(&broadcast(1, 5)).await;
+    assert!(matches!(again, Err(StoreError::Duplicate)));
+}
+
+async fn an_update_keeps_the_moment_of_creation(store: &Store) {
+    keep(store, &[broadcast(1, 0)]).await;
+    let changed = Broadcast { name: "Changed".to_owned(), created_at: at(70), ..processed(1, 0) };
+    let mut unit = store.write().await;
+    assert!(unit.update_broadcast(&changed).await.unwrap());
+    let kept = unit.broadcast(&broadcast_id(1)).await.unwrap();
+    assert_eq!(kept, Some(Broadcast { created_at: at(0), ..changed }));
+}
+
+async fn an_unknown_broadcast_is_not_updated(store: &Store) {
+    assert!(!store.write().await.update_broadcast(&broadcast(1, 0)).await.unwrap());
+}
+
+async fn changes_to_a_kept_broadcast_follow_each_other(store: &Store) {
+    keep(store, &[processing(1, 0)]).await;
+    let advance = |store: Store| async move {
+        let mut unit = store.write().await;
+        let mut broadcast = unit.broadcast_for_update(&broadcast_id(1)).await.unwrap().unwrap();
+        broadcast.advance(address("zoe"), 1, at(50));
+        tokio::task::yield_now().await;
+        unit.update_broadcast(&broadcast).await.unwrap();
+        unit.commit().await.unwrap();
+    };
+    let tasks = [0; 4].map(|_| tokio::spawn(advance(store.clone())));
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let broadcast = store.read().await.broadcast(&broadcast_id(1)).await.unwrap().unwrap();
+    assert_eq!(broadcast.enqueued_count, 4);
+}
+
+async fn broadcasts_come_newest_first(store: &Store) {
+    keep(store, &[broadcast(1, 2), broadcast(2, 3), broadcast(3, 1)]).await;
+    let listed = store.read().await.broadcasts(None, 10, 0).await.unwrap();
+    let ids: Vec<_> = listed.items.into_iter().map(|b| b.id).collect();
+    assert_eq!((ids, listed.total), ([2, 1, 3].map(broadcast_id).to_vec(), 3));
+}
+
+async fn a_page_counts_the_broadcasts_of_its_status(store: &Store) {
+    keep(store, &[broadcast(1, 1), broadcast(2, 2), broadcast(3, 3), processing(4, 4), processed(5, 5)])
+        .await;
+    let mut store = store.read().await;
+    let drafts = store.broadcasts(Some("draft"), 1, 1).await.unwrap();
+    assert_eq!(drafts, Counted { items: vec![broadcast(2, 2)], total: 3 });
+    assert_eq!(store.broadcasts(Some("processed"), 9, 0).await.unwrap().total, 1);
+    assert_eq!(
+        store.broadcasts(Some("unheard of"), 9, 0).await.unwrap(),
+        Counted { items: vec![], total: 0 }
+    );
+}
+
+async fn broadcasts_being_processed_are_planned(store: &Store) {
+    keep(store, &[broadcast(1, 1), processing(2, 2), processed(3, 3), processing(4, 4)]).await;
+    let mut ids = store.read().await.broadcasts_in_planning().await.unwrap();
+    ids.sort();
+    assert_eq!(ids, [2, 4].map(broadcast_id));
+}
+
+async fn a_recipient_has_one_line_for_each_broadcast(store: &Store) {
+    let mut unit = store.write().await;
+    let first = unit.insert_recipients_if_absent(&[recipient("ana", 1), recipient("ben", 2)]).await.unwrap();
+    assert_eq!(first.len(), 2);
+    let mixed = unit.insert_recipients_if_absent(&[recipient("ben", 3), recipient("cem", 4)]).await.unwrap();
+    assert_eq!(mixed, [message_id(4)]);
+    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 5) };
+    assert_eq!(unit.insert_recipients_if_absent(&[elsewhere]).await.unwrap(), [message_id(5)]);
+    assert_eq!(ledger(&mut *unit).await.queued, 3);
+}
+
+async fn a_recipient_given_twice_has_one_line(store: &Store) {
+    let mut unit = store.write().await;
+    let twice = [recipient("ana", 1), recipient("ana", 2)];
+    assert_eq!(unit.insert_recipients_if_absent(&twice).await.unwrap().len(), 1);
+    assert_eq!(ledger(&mut *unit).await.queued, 1);
+}
+
+async fn many_recipients_are_added_in_one_call(store: &Store) {
+    let lines: Vec<_> = (0..1_200).map(|n| recipient(&format!("c{n}"), n)).collect();
+    let mut unit = store.write().await;
+    assert_eq!(unit.insert_recipients_if_absent(&lines).await.unwrap().len(), 1_200);
+    assert_eq!(unit.insert_recipients_if_absent(&lines).await.unwrap(), []);
+    let sent: Vec<_> =
+        lines.iter().map(|l| (l.broadcast.clone(), l.message.clone(), RecipientState::Sent)).collect();
+    unit.set_recipient_states(&sent).await.unwrap();
+    assert_eq!(ledger(&mut *unit).await, Ledger { sent: 1_200, ..Ledger::default() });
+}
+
+async fn recipient_states_are_found_by_broadcast_and_message(store: &Store) {
+    let mut unit = store.write().await;
+    let lines: Vec<_> = (1..=5).map(|n| recipient(&format!("c{n}"), n)).collect();
+    unit.insert_recipients_if_absent(&lines).await.unwrap();
+    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 1) };
+    unit.insert_recipients_if_absent(&[elsewhere]).await.unwrap();
+    let states = [
+        (broadcast_id(1), message_id(1), RecipientState::Sent),
+        (broadcast_id(1), message_id(2), RecipientState::Failed),
+        (broadcast_id(1), message_id(3), RecipientState::Unknown),
+        (broadcast_id(1), message_id(4), RecipientState::Queued),
+    ];
+    unit.set_recipient_states(&states).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut store = store.read().await;
+    let counted = store.ledger(&broadcast_id(1)).await.unwrap();
+    assert_eq!(counted, Ledger { queued: 2, sent: 1, failed: 1, unknown: 1 });
+    assert_eq!(store.ledger(&broadcast_id(2)).await.unwrap().queued, 1);
+}
+
+async fn states_of_unknown_recipients_are_passed_over(store: &Store) {
+    let mut unit = store.write().await;
+    unit.insert_recipients_if_absent(&[recipient("ana", 1)]).await.unwrap();
+    unit.set_recipient_states(&[(broadcast_id(1), message_id(9), RecipientState::Sent)]).await.unwrap();
+    unit.set_recipient_states(&[]).await.unwrap();
+    assert_eq!(ledger(&mut *unit).await, Ledger { queued: 1, ..Ledger::default() });
+}
+
+async fn an_account_without_lines_counts_nothing(store: &Store) {
+    assert_eq!(store.read().await.ledger(&broadcast_id(1)).await.unwrap(), Ledger::default());
+}

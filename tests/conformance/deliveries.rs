@@ -1,0 +1,262 @@
+//! The queue of mails in a workspace.
+
+use crate::{
+    backends::Store,
+    cases,
+    samples::{at, broadcast_delivery, delivery, integration_id, message_id},
+};
+use application::ports::{Settled, StoreError, UnitOfWork};
+use domain::{
+    deliveries::{Delivery, Outcome},
+    ids::MessageId,
+};
+use std::collections::BTreeSet;
+
+cases![
+    a_claim_takes_a_delivery_as_it_was_stored_and_counts_an_attempt,
+    a_delivery_is_queued_once,
+    many_deliveries_are_queued_in_one_call,
+    nothing_is_claimed_before_it_is_due,
+    a_claim_takes_no_more_than_its_limit,
+    transactional_mail_goes_first_then_what_was_due_first,
+    deliveries_of_excepted_integrations_are_passed_over,
+    what_is_claimed_is_not_claimed_again,
+    claims_at_once_never_take_the_same_delivery,
+    a_claim_that_is_rolled_back_never_happened,
+    a_claim_lapses_when_its_lease_ends,
+    lapsed_deliveries_are_read_up_to_a_limit,
+    a_held_delivery_lapses_later,
+    holding_what_is_not_claimed_does_nothing,
+    a_final_outcome_removes_the_delivery,
+    a_retry_waits_again_until_its_moment,
+    what_is_not_claimed_is_not_settled,
+    a_delivery_is_settled_once,
+    many_deliveries_are_settled_in_one_call,
+    a_released_delivery_waits_again_untried,
+    what_is_not_claimed_is_not_released,
+    an_empty_queue_is_never_due,
+    the_queue_is_due_with_its_earliest_delivery_or_lapse,
+];
+
+async fn unit_with(store: &Store, deliveries: &[Delivery]) -> Box<dyn UnitOfWork> {
+    let mut unit = store.write().await;
+    unit.insert_deliveries(deliveries).await.unwrap();
+    unit
+}
+
+/// Claims at a moment, for a minute.
+async fn claim(unit: &mut dyn UnitOfWork, limit: usize, now: i64) -> Vec<MessageId> {
+    let claimed = unit.claim_deliveries(limit, &[], at(now), at(now + 60)).await.unwrap();
+    claimed.into_iter().map(|d| d.message).collect()
+}
+
+fn settled(number: u32, outcome: Outcome) -> Settled {
+    Settled { message: message_id(number), outcome }
+}
+
+fn retry(number: u32, due: i64) -> Settled {
+    settled(number, Outcome::Retry { at: at(due), reason: "451 later".to_owned() })
+}
+
+async fn a_claim_takes_a_delivery_as_it_was_stored_and_counts_an_attempt(store: &Store) {
+    unit_with(store, &[delivery(1, 5), broadcast_delivery(2, 6)]).await.commit().await.unwrap();
+    let claimed = store.write().await.claim_deliveries(9, &[], at(6), at(66)).await.unwrap();
+    let tried = |delivery: Delivery| Delivery { attempts: 1, ..delivery };
+    assert_eq!(claimed, [tried(delivery(1, 5)), tried(broadcast_delivery(2, 6))]);
+}
+
+async fn a_delivery_is_queued_once(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    let again = unit.insert_deliveries(&[delivery(2, 0), delivery(1, 9)]).await;
+    assert!(matches!(again, Err(StoreError::Duplicate)));
+}
+
+async fn many_deliveries_are_queued_in_one_call(store: &Store) {
+    let many: Vec<_> = (0..1_200).map(|n| broadcast_delivery(n, 0)).collect();
+    let mut unit = unit_with(store, &many).await;
+    unit.insert_deliveries(&[]).await.unwrap();
+    assert_eq!(claim(&mut *unit, 5_000, 0).await.len(), 1_200);
+}
+
+async fn nothing_is_claimed_before_it_is_due(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 10)]).await;
+    assert_eq!(claim(&mut *unit, 9, 9).await, []);
+    assert_eq!(claim(&mut *unit, 9, 10).await, [message_id(1)]);
+}
+
+async fn a_claim_takes_no_more_than_its_limit(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0), delivery(3, 0)]).await;
+    assert_eq!(claim(&mut *unit, 0, 0).await, []);
+    assert_eq!(claim(&mut *unit, 2, 0).await.len(), 2);
+    assert_eq!(claim(&mut *unit, 2, 0).await.len(), 1);
+}
+
+async fn transactional_mail_goes_first_then_what_was_due_first(store: &Store) {
+    let queue = [broadcast_delivery(1, 0), delivery(2, 3), broadcast_delivery(3, 1), delivery(4, 2)];
+    let mut unit = unit_with(store, &queue).await;
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        order.extend(claim(&mut *unit, 1, 5).await);
+    }
+    assert_eq!(order, [4, 2, 1, 3].map(message_id));
+}
+
+async fn deliveries_of_excepted_integrations_are_passed_over(store: &Store) {
+    let elsewhere =
+        |number, integration| Delivery { integration: integration_id(integration), ..delivery(number, 0) };
+    let mut unit = unit_with(store, &[elsewhere(1, 1), elsewhere(2, 2), elsewhere(3, 3)]).await;
+    let except = [integration_id(1), integration_id(3)];
+    let claimed = unit.claim_deliveries(1, &except, at(0), at(60)).await.unwrap();
+    assert_eq!(claimed.into_iter().map(|d| d.message).collect::<Vec<_>>(), [message_id(2)]);
+    assert_eq!(claim(&mut *unit, 9, 0).await.len(), 2);
+}
+
+async fn what_is_claimed_is_not_claimed_again(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    unit.commit().await.unwrap();
+    // Not even after the lease: whoever held it may have handed the mail over.
+    assert_eq!(claim(&mut *store.write().await, 9, 500).await, []);
+}
+
+async fn claims_at_once_never_take_the_same_delivery(store: &Store) {
+    let queue: Vec<_> = (0..60).map(|n| delivery(n, 0)).collect();
+    unit_with(store, &queue).await.commit().await.unwrap();
+    let drain = |store: Store| async move {
+        let mut mine = Vec::new();
+        loop {
+            let mut unit = store.write().await;
+            let claimed = claim(&mut *unit, 7, 0).await;
+            tokio::task::yield_now().await;
+            unit.commit().await.unwrap();
+            if claimed.is_empty() {
+                return mine;
+            }
+            mine.extend(claimed);
+        }
+    };
+    let workers = [0; 3].map(|_| tokio::spawn(drain(store.clone())));
+    let mut all = Vec::new();
+    for worker in workers {
+        all.extend(worker.await.unwrap());
+    }
+    assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (60, 60));
+}
+
+async fn a_claim_that_is_rolled_back_never_happened(store: &Store) {
+    unit_with(store, &[delivery(1, 0)]).await.commit().await.unwrap();
+    let mut unit = store.write().await;
+    claim(&mut *unit, 1, 0).await;
+    drop(unit);
+    let again = store.write().await.claim_deliveries(1, &[], at(0), at(60)).await.unwrap();
+    assert_eq!(again.into_iter().map(|d| d.attempts).collect::<Vec<_>>(), [1]);
+}
+
+async fn a_claim_lapses_when_its_lease_ends(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 30)]).await;
+    claim(&mut *unit, 1, 0).await;
+    assert_eq!(unit.lapsed_deliveries(at(59), 9).await.unwrap(), []);
+    let lapsed = unit.lapsed_deliveries(at(60), 9).await.unwrap();
+    assert_eq!(lapsed, [Delivery { attempts: 1, ..delivery(1, 0) }]);
+}
+
+async fn lapsed_deliveries_are_read_up_to_a_limit(store: &Store) {
+    let queue: Vec<_> = (0..5).map(|n| delivery(n, 0)).collect();
+    let mut unit = unit_with(store, &queue).await;
+    claim(&mut *unit, 9, 0).await;
+    assert_eq!(unit.lapsed_deliveries(at(60), 3).await.unwrap().len(), 3);
+}
+
+async fn a_held_delivery_lapses_later(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    unit.hold_deliveries(&[message_id(1)], at(90)).await.unwrap();
+    let lapsed = unit.lapsed_deliveries(at(89), 9).await.unwrap();
+    assert_eq!(lapsed.into_iter().map(|d| d.message).collect::<Vec<_>>(), [message_id(2)]);
+    assert_eq!(unit.lapsed_deliveries(at(90), 9).await.unwrap().len(), 2);
+}
+
+async fn holding_what_is_not_claimed_does_nothing(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    unit.hold_deliveries(&[message_id(1), message_id(9)], at(90)).await.unwrap();
+    unit.hold_deliveries(&[], at(90)).await.unwrap();
+    assert_eq!(claim(&mut *unit, 9, 0).await, [message_id(1)]);
+}
+
+async fn a_final_outcome_removes_the_delivery(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0), delivery(3, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    let outcomes = [
+        settled(1, Outcome::Sent),
+        settled(2, Outcome::Failed { reason: "550 no".to_owned() }),
+        settled(3, Outcome::Unknown { reason: "lost".to_owned() }),
+    ];
+    let mut ended = unit.settle_deliveries(&outcomes).await.unwrap();
+    ended.sort();
+    assert_eq!(ended, [1, 2, 3].map(message_id));
+    assert_eq!(unit.next_delivery_due().await.unwrap(), None);
+}
+
+async fn a_retry_waits_again_until_its_moment(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    assert_eq!(unit.settle_deliveries(&[retry(1, 100)]).await.unwrap(), [message_id(1)]);
+    assert_eq!(unit.lapsed_deliveries(at(500), 9).await.unwrap(), []);
+    assert_eq!(claim(&mut *unit, 9, 99).await, []);
+    let again = unit.claim_deliveries(9, &[], at(100), at(160)).await.unwrap();
+    assert_eq!(again, [Delivery { attempts: 2, ..delivery(1, 100) }]);
+}
+
+async fn what_is_not_claimed_is_not_settled(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
+    let outcomes = [settled(1, Outcome::Sent), retry(2, 100), settled(9, Outcome::Sent)];
+    assert_eq!(unit.settle_deliveries(&outcomes).await.unwrap(), []);
+    assert_eq!(unit.settle_deliveries(&[]).await.unwrap(), []);
+    assert_eq!(claim(&mut *unit, 9, 0).await.len(), 2);
+}
+
+async fn a_delivery_is_settled_once(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    unit.settle_deliveries(&[settled(1, Outcome::Sent)]).await.unwrap();
+    assert_eq!(unit.settle_deliveries(&[settled(1, Outcome::Sent)]).await.unwrap(), []);
+}
+
+async fn many_deliveries_are_settled_in_one_call(store: &Store) {
+    let many: Vec<_> = (0..1_200).map(|n| delivery(n, 0)).collect();
+    let mut unit = unit_with(store, &many).await;
+    claim(&mut *unit, 2_000, 0).await;
+    let outcomes: Vec<_> =
+        (0..1_200).map(|n| if n % 2 == 0 { settled(n, Outcome::Sent) } else { retry(n, 100) }).collect();
+    assert_eq!(unit.settle_deliveries(&outcomes).await.unwrap().len(), 1_200);
+    assert_eq!(claim(&mut *unit, 2_000, 100).await.len(), 600);
+}
+
+async fn a_released_delivery_waits_again_untried(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    unit.release_deliveries(&[message_id(1)]).await.unwrap();
+    let again = unit.claim_deliveries(9, &[], at(0), at(60)).await.unwrap();
+    assert_eq!(again, [Delivery { attempts: 1, ..delivery(1, 0) }]);
+}
+
+async fn what_is_not_claimed_is_not_released(store: &Store) {
+    let mut unit = unit_with(store, &[Delivery { attempts: 4, ..delivery(1, 0) }]).await;
+    unit.release_deliveries(&[message_id(1), message_id(9)]).await.unwrap();
+    unit.release_deliveries(&[]).await.unwrap();
+    let claimed = unit.claim_deliveries(9, &[], at(0), at(60)).await.unwrap();
+    assert_eq!(claimed, [Delivery { attempts: 5, ..delivery(1, 0) }]);
+}
+
+async fn an_empty_queue_is_never_due(store: &Store) {
+    assert_eq!(store.read().await.next_delivery_due().await.unwrap(), None);
+}
+
+async fn the_queue_is_due_with_its_earliest_delivery_or_lapse(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), broadcast_delivery(2, 40), delivery(3, 50)]).await;
+    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(0)));
+    claim(&mut *unit, 1, 0).await;
+    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(40)));
+    unit.hold_deliveries(&[message_id(1)], at(20)).await.unwrap();
+    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(20)));
+}
