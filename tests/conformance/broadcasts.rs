@@ -188,13 +188,14 @@ async fn recipient_states_are_found_by_broadcast_and_message(store: &Store) {
     let mut unit = store.write().await;
     let lines: Vec<_> = (1..=5).map(|n| recipient(&format!("c{n}"), n)).collect();
     unit.insert_recipients_if_absent(&lines).await.unwrap();
-    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 1) };
+    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 9) };
     unit.insert_recipients_if_absent(&[elsewhere]).await.unwrap();
     let states = [
         (broadcast_id(1), message_id(1), RecipientState::Sent),
         (broadcast_id(1), message_id(2), RecipientState::Failed),
         (broadcast_id(1), message_id(3), RecipientState::Unknown),
         (broadcast_id(1), message_id(4), RecipientState::Queued),
+        (broadcast_id(2), message_id(5), RecipientState::Sent),
     ];
     unit.set_recipient_states(&states).await.unwrap();
     unit.commit().await.unwrap();

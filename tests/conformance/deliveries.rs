@@ -5,7 +5,7 @@ use crate::{
     cases,
     samples::{at, broadcast_delivery, delivery, integration_id, message_id},
 };
-use application::ports::{Settled, StoreError, UnitOfWork};
+use application::ports::{Claim, Settled, StoreError, UnitOfWork};
 use domain::{
     deliveries::{Delivery, Outcome},
     ids::MessageId,
@@ -23,17 +23,24 @@ cases![
     what_is_claimed_is_not_claimed_again,
     claims_at_once_never_take_the_same_delivery,
     a_claim_that_is_rolled_back_never_happened,
-    a_claim_lapses_when_its_lease_ends,
+    a_claim_is_begun_once,
+    what_is_not_claimed_is_not_begun,
+    a_claim_given_back_is_not_begun_even_when_claimed_anew,
+    a_claim_not_begun_in_time_is_given_back_with_its_attempt,
+    what_is_begun_is_not_given_back,
+    a_begun_delivery_lapses_when_its_lease_ends,
+    a_claim_that_was_not_begun_does_not_lapse,
     lapsed_deliveries_are_read_up_to_a_limit,
-    a_held_delivery_lapses_later,
-    holding_what_is_not_claimed_does_nothing,
+    a_held_claim_is_given_back_later,
+    a_held_begun_delivery_lapses_later,
+    holding_what_waits_does_nothing,
     a_final_outcome_removes_the_delivery,
     a_retry_waits_again_until_its_moment,
-    what_is_not_claimed_is_not_settled,
+    what_is_not_begun_is_not_settled,
     a_delivery_is_settled_once,
     many_deliveries_are_settled_in_one_call,
     a_released_delivery_waits_again_untried,
-    what_is_not_claimed_is_not_released,
+    what_is_begun_or_waits_is_not_released,
     an_empty_queue_is_never_due,
     the_queue_is_due_with_its_earliest_delivery_or_lapse,
 ];
@@ -48,6 +55,18 @@ async fn unit_with(store: &Store, deliveries: &[Delivery]) -> Box<dyn UnitOfWork
 async fn claim(unit: &mut dyn UnitOfWork, limit: usize, now: i64) -> Vec<MessageId> {
     let claimed = unit.claim_deliveries(limit, &[], at(now), at(now + 60)).await.unwrap();
     claimed.into_iter().map(|d| d.message).collect()
+}
+
+/// Claims at a moment, for a minute, and begins what was claimed.
+async fn begin(unit: &mut dyn UnitOfWork, limit: usize, now: i64) -> Vec<MessageId> {
+    let claimed = unit.claim_deliveries(limit, &[], at(now), at(now + 60)).await.unwrap();
+    let claims: Vec<_> =
+        claimed.into_iter().map(|d| Claim { message: d.message, attempts: d.attempts }).collect();
+    unit.begin_deliveries(&claims).await.unwrap()
+}
+
+fn first_claim(number: u32) -> Claim {
+    Claim { message: message_id(number), attempts: 1 }
 }
 
 fn settled(number: u32, outcome: Outcome) -> Settled {
@@ -152,31 +171,89 @@ async fn a_claim_that_is_rolled_back_never_happened(store: &Store) {
     assert_eq!(again.into_iter().map(|d| d.attempts).collect::<Vec<_>>(), [1]);
 }
 
-async fn a_claim_lapses_when_its_lease_ends(store: &Store) {
+async fn a_claim_is_begun_once(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    assert_eq!(unit.begin_deliveries(&[first_claim(1)]).await.unwrap(), [message_id(1)]);
+    let both = unit.begin_deliveries(&[first_claim(1), first_claim(2)]).await.unwrap();
+    assert_eq!(both, [message_id(2)]);
+}
+
+async fn what_is_not_claimed_is_not_begun(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), Delivery { attempts: 1, ..delivery(2, 0) }]).await;
+    let claims = [first_claim(1), first_claim(2), first_claim(9)];
+    assert_eq!(unit.begin_deliveries(&claims).await.unwrap(), []);
+    assert_eq!(unit.begin_deliveries(&[]).await.unwrap(), []);
+    assert_eq!(claim(&mut *unit, 9, 0).await.len(), 2);
+}
+
+async fn a_claim_given_back_is_not_begun_even_when_claimed_anew(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    unit.release_lapsed(at(60)).await.unwrap();
+    assert_eq!(unit.begin_deliveries(&[first_claim(1)]).await.unwrap(), []);
+    claim(&mut *unit, 9, 60).await;
+    assert_eq!(unit.begin_deliveries(&[first_claim(1)]).await.unwrap(), []);
+    let second = Claim { attempts: 2, ..first_claim(1) };
+    assert_eq!(unit.begin_deliveries(&[second]).await.unwrap(), [message_id(1)]);
+}
+
+async fn a_claim_not_begun_in_time_is_given_back_with_its_attempt(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    assert_eq!(unit.release_lapsed(at(59)).await.unwrap(), 0);
+    assert_eq!(unit.release_lapsed(at(60)).await.unwrap(), 2);
+    assert_eq!(unit.release_lapsed(at(60)).await.unwrap(), 0);
+    let again = unit.claim_deliveries(1, &[], at(60), at(120)).await.unwrap();
+    assert_eq!(again[0].attempts, 2);
+}
+
+async fn what_is_begun_is_not_given_back(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    begin(&mut *unit, 9, 0).await;
+    assert_eq!(unit.release_lapsed(at(500)).await.unwrap(), 0);
+    assert_eq!(claim(&mut *unit, 9, 500).await, []);
+}
+
+async fn a_begun_delivery_lapses_when_its_lease_ends(store: &Store) {
     let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 30)]).await;
-    claim(&mut *unit, 1, 0).await;
+    begin(&mut *unit, 1, 0).await;
     assert_eq!(unit.lapsed_deliveries(at(59), 9).await.unwrap(), []);
     let lapsed = unit.lapsed_deliveries(at(60), 9).await.unwrap();
     assert_eq!(lapsed, [Delivery { attempts: 1, ..delivery(1, 0) }]);
 }
 
+async fn a_claim_that_was_not_begun_does_not_lapse(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    claim(&mut *unit, 1, 0).await;
+    assert_eq!(unit.lapsed_deliveries(at(500), 9).await.unwrap(), []);
+}
+
 async fn lapsed_deliveries_are_read_up_to_a_limit(store: &Store) {
     let queue: Vec<_> = (0..5).map(|n| delivery(n, 0)).collect();
     let mut unit = unit_with(store, &queue).await;
-    claim(&mut *unit, 9, 0).await;
+    begin(&mut *unit, 9, 0).await;
     assert_eq!(unit.lapsed_deliveries(at(60), 3).await.unwrap().len(), 3);
 }
 
-async fn a_held_delivery_lapses_later(store: &Store) {
-    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
+async fn a_held_claim_is_given_back_later(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
     claim(&mut *unit, 9, 0).await;
+    unit.hold_deliveries(&[message_id(1)], at(90)).await.unwrap();
+    assert_eq!(unit.release_lapsed(at(89)).await.unwrap(), 0);
+    assert_eq!(unit.release_lapsed(at(90)).await.unwrap(), 1);
+}
+
+async fn a_held_begun_delivery_lapses_later(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
+    begin(&mut *unit, 9, 0).await;
     unit.hold_deliveries(&[message_id(1)], at(90)).await.unwrap();
     let lapsed = unit.lapsed_deliveries(at(89), 9).await.unwrap();
     assert_eq!(lapsed.into_iter().map(|d| d.message).collect::<Vec<_>>(), [message_id(2)]);
     assert_eq!(unit.lapsed_deliveries(at(90), 9).await.unwrap().len(), 2);
 }
 
-async fn holding_what_is_not_claimed_does_nothing(store: &Store) {
+async fn holding_what_waits_does_nothing(store: &Store) {
     let mut unit = unit_with(store, &[delivery(1, 0)]).await;
     unit.hold_deliveries(&[message_id(1), message_id(9)], at(90)).await.unwrap();
     unit.hold_deliveries(&[], at(90)).await.unwrap();
@@ -185,7 +262,7 @@ async fn holding_what_is_not_claimed_does_nothing(store: &Store) {
 
 async fn a_final_outcome_removes_the_delivery(store: &Store) {
     let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0), delivery(3, 0)]).await;
-    claim(&mut *unit, 9, 0).await;
+    begin(&mut *unit, 9, 0).await;
     let outcomes = [
         settled(1, Outcome::Sent),
         settled(2, Outcome::Failed { reason: "550 no".to_owned() }),
@@ -199,7 +276,7 @@ async fn a_final_outcome_removes_the_delivery(store: &Store) {
 
 async fn a_retry_waits_again_until_its_moment(store: &Store) {
     let mut unit = unit_with(store, &[delivery(1, 0)]).await;
-    claim(&mut *unit, 9, 0).await;
+    begin(&mut *unit, 9, 0).await;
     assert_eq!(unit.settle_deliveries(&[retry(1, 100)]).await.unwrap(), [message_id(1)]);
     assert_eq!(unit.lapsed_deliveries(at(500), 9).await.unwrap(), []);
     assert_eq!(claim(&mut *unit, 9, 99).await, []);
@@ -207,17 +284,20 @@ async fn a_retry_waits_again_until_its_moment(store: &Store) {
     assert_eq!(again, [Delivery { attempts: 2, ..delivery(1, 100) }]);
 }
 
-async fn what_is_not_claimed_is_not_settled(store: &Store) {
-    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0)]).await;
-    let outcomes = [settled(1, Outcome::Sent), retry(2, 100), settled(9, Outcome::Sent)];
+async fn what_is_not_begun_is_not_settled(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), delivery(2, 0), delivery(3, 9)]).await;
+    claim(&mut *unit, 9, 0).await;
+    let outcomes =
+        [settled(1, Outcome::Sent), retry(2, 100), settled(3, Outcome::Sent), settled(9, Outcome::Sent)];
     assert_eq!(unit.settle_deliveries(&outcomes).await.unwrap(), []);
     assert_eq!(unit.settle_deliveries(&[]).await.unwrap(), []);
-    assert_eq!(claim(&mut *unit, 9, 0).await.len(), 2);
+    assert_eq!(unit.release_lapsed(at(60)).await.unwrap(), 2);
+    assert_eq!(claim(&mut *unit, 9, 60).await.len(), 3);
 }
 
 async fn a_delivery_is_settled_once(store: &Store) {
     let mut unit = unit_with(store, &[delivery(1, 0)]).await;
-    claim(&mut *unit, 9, 0).await;
+    begin(&mut *unit, 9, 0).await;
     unit.settle_deliveries(&[settled(1, Outcome::Sent)]).await.unwrap();
     assert_eq!(unit.settle_deliveries(&[settled(1, Outcome::Sent)]).await.unwrap(), []);
 }
@@ -225,7 +305,7 @@ async fn a_delivery_is_settled_once(store: &Store) {
 async fn many_deliveries_are_settled_in_one_call(store: &Store) {
     let many: Vec<_> = (0..1_200).map(|n| delivery(n, 0)).collect();
     let mut unit = unit_with(store, &many).await;
-    claim(&mut *unit, 2_000, 0).await;
+    begin(&mut *unit, 2_000, 0).await;
     let outcomes: Vec<_> =
         (0..1_200).map(|n| if n % 2 == 0 { settled(n, Outcome::Sent) } else { retry(n, 100) }).collect();
     assert_eq!(unit.settle_deliveries(&outcomes).await.unwrap().len(), 1_200);
@@ -240,12 +320,13 @@ async fn a_released_delivery_waits_again_untried(store: &Store) {
     assert_eq!(again, [Delivery { attempts: 1, ..delivery(1, 0) }]);
 }
 
-async fn what_is_not_claimed_is_not_released(store: &Store) {
-    let mut unit = unit_with(store, &[Delivery { attempts: 4, ..delivery(1, 0) }]).await;
-    unit.release_deliveries(&[message_id(1), message_id(9)]).await.unwrap();
+async fn what_is_begun_or_waits_is_not_released(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0), Delivery { attempts: 4, ..delivery(2, 5) }]).await;
+    begin(&mut *unit, 9, 0).await;
+    unit.release_deliveries(&[1, 2, 9].map(message_id)).await.unwrap();
     unit.release_deliveries(&[]).await.unwrap();
-    let claimed = unit.claim_deliveries(9, &[], at(0), at(60)).await.unwrap();
-    assert_eq!(claimed, [Delivery { attempts: 5, ..delivery(1, 0) }]);
+    let claimed = unit.claim_deliveries(9, &[], at(5), at(65)).await.unwrap();
+    assert_eq!(claimed, [Delivery { attempts: 5, ..delivery(2, 5) }]);
 }
 
 async fn an_empty_queue_is_never_due(store: &Store) {
@@ -257,6 +338,9 @@ async fn the_queue_is_due_with_its_earliest_delivery_or_lapse(store: &Store) {
     assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(0)));
     claim(&mut *unit, 1, 0).await;
     assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(40)));
-    unit.hold_deliveries(&[message_id(1)], at(20)).await.unwrap();
-    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(20)));
+    for now in [20, 30] {
+        unit.hold_deliveries(&[message_id(1)], at(now)).await.unwrap();
+        assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(now)));
+        unit.begin_deliveries(&[first_claim(1)]).await.unwrap();
+    }
 }

@@ -289,7 +289,7 @@ async fn only_reachable_members_are_active(store: &Store) {
 
 async fn active_members_come_in_byte_order_after_one(store: &Store) {
     // A locale would ignore the punctuation or sort letters before digits.
-    let names = ["a-c", "a.b", "a0", "a_b", "ab", "b", "é"];
+    let names = ["a-c", "a.b", "a0", "a_b", "ab", "b"];
     let mut unit = unit_with_lists(store).await;
     let mut shuffled = names;
     shuffled.reverse();

@@ -42,7 +42,7 @@ async fn listed(store: &Store, search: Option<&str>, limit: Option<u64>, offset:
 }
 
 async fn three(store: &Store) {
-    let names = [("order-b", "Order placed", 2), ("c", "Password", 3), ("a", "Parcel ORDERED", 1)];
+    let names = [("order-b", "Order placed", 2), ("c", "Welcome", 3), ("a", "Parcel ORDERED", 1)];
     keep(store, &names.map(|(id, name, created)| notification(id, name, created))).await;
 }
 
