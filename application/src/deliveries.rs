@@ -1,7 +1,8 @@
 //! Delivering what waits in a workspace's queue: claim, hand over, record.
 //!
-//! A worker leases, claims and commits; sends without a lease; leases, records and commits. What was
-//! claimed by a process that ended is recorded as unknown, never sent again by itself.
+//! A worker leases, claims and commits; begins a few at a time; sends without a lease; leases, records
+//! and commits. What was begun by a process that ended is recorded as unknown and never sent again by
+//! itself; what was only claimed waits again.
 
 mod throttle;
 mod variables;
@@ -11,8 +12,8 @@ use crate::{
     directory::active_workspace,
     messages::open_data,
     ports::{
-        Clock, ConnectionBroker, MailRoute, Mailbox, Mailer, MessageEvent, OutgoingMail, Overrides, Purpose,
-        Random, Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
+        Claim, Clock, ConnectionBroker, MailRoute, Mailbox, Mailer, MessageEvent, OutgoingMail, Overrides,
+        Purpose, Random, Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
     },
 };
 use chrono::Duration;
@@ -117,7 +118,7 @@ impl Deliveries {
     }
 
     /// Claims the next deliveries of a workspace within the rate limits of its providers, after
-    /// recording as unknown what an ended process had claimed.
+    /// giving back what an ended process had claimed, and recording as unknown what it had begun.
     ///
     /// # Errors
     /// When a store fails; nothing is then claimed.
@@ -149,7 +150,23 @@ impl Deliveries {
         Ok(Batch { workspace, key, providers, items, next })
     }
 
-    /// Makes and hands over one mail of a batch. Holds no lease.
+    /// Notes that some deliveries of a batch are about to be handed over. Answers which may be: not
+    /// those whose claim lapsed meanwhile.
+    ///
+    /// # Errors
+    /// When the store fails; none of them may then be handed over.
+    pub async fn begin(&self, batch: &Batch, items: &[&Item]) -> Result<Vec<MessageId>, StoreError> {
+        let claim =
+            |item: &&Item| Claim { message: item.delivery.message.clone(), attempts: item.delivery.attempts };
+        let claims: Vec<_> = items.iter().map(claim).collect();
+        let purpose = Purpose::delivery("deliveries.begin");
+        let mut store = self.ports.broker.write(&batch.workspace.id, purpose).await?;
+        let begun = store.begin_deliveries(&claims).await?;
+        store.commit().await?;
+        Ok(begun)
+    }
+
+    /// Makes and hands over one mail of a batch, which must have begun. Holds no lease.
     pub async fn deliver(&self, batch: &Batch, item: &Item) -> Settled {
         let outcome = match self.compose(batch, item).await {
             Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
@@ -426,11 +443,18 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
 }
 
 async fn record_lapsed(store: &mut dyn UnitOfWork, now: Timestamp, limit: usize) -> Result<(), StoreError> {
+    let released = store.release_lapsed(now).await?;
+    if released > 0 {
+        tracing::warn!(count = released, "deliveries were claimed by a process that ended: they wait again");
+    }
     let lapsed = store.lapsed_deliveries(now, limit).await?;
     if lapsed.is_empty() {
         return Ok(());
     }
-    tracing::warn!(count = lapsed.len(), "deliveries were claimed by a process that ended: now unknown");
+    tracing::warn!(
+        count = lapsed.len(),
+        "deliveries were being handed over by a process that ended: now unknown"
+    );
     let why = "the process ended while the message was being handed over";
     let outcome = Outcome::Unknown { reason: why.to_owned() };
     let ended: Vec<_> = lapsed.iter().map(|delivery| (delivery, &outcome)).collect();

@@ -24,7 +24,7 @@ pub use broker::{
     WorkspaceDatabases, WorkspaceStore,
 };
 pub use contacts::ContactStore;
-pub use deliveries::{DeliveryStore, Settled};
+pub use deliveries::{Claim, DeliveryStore, Settled};
 pub use integrations::IntegrationStore;
 pub use lists::ListStore;
 pub use mailer::{Attachment, MailRoute, Mailbox, Mailer, OutgoingMail, SendError};

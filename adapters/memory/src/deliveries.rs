@@ -4,7 +4,7 @@ use crate::{
     MemorySession,
     state::{Queued, WorkspaceState},
 };
-use application::ports::{DeliveryStore, Settled, StoreError};
+use application::ports::{Claim, DeliveryStore, Settled, StoreError};
 use async_trait::async_trait;
 use domain::{
     Timestamp,
@@ -21,7 +21,11 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
                 match state.deliveries.entry(delivery.message.clone()) {
                     Entry::Occupied(_) => return Err(StoreError::Duplicate),
                     Entry::Vacant(place) => {
-                        place.insert(Queued { delivery: delivery.clone(), claimed_until: None });
+                        place.insert(Queued {
+                            delivery: delivery.clone(),
+                            claimed_until: None,
+                            begun: false,
+                        });
                     }
                 }
             }
@@ -53,10 +57,39 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn begin_deliveries(&mut self, claims: &[Claim]) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|state| {
+            let mut begun = Vec::new();
+            for Claim { message, attempts } in claims {
+                let Some(queued) = state.claimed(message) else { continue };
+                if !queued.begun && queued.delivery.attempts == *attempts {
+                    queued.begun = true;
+                    begun.push(message.clone());
+                }
+            }
+            Ok(begun)
+        })
+    }
+
+    async fn release_lapsed(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        self.change(|state| {
+            let lapsed = |q: &&mut Queued| !q.begun && q.claimed_until.is_some_and(|end| end <= now);
+            let mut released = 0;
+            for queued in state.deliveries.values_mut().filter(lapsed) {
+                queued.claimed_until = None;
+                released += 1;
+            }
+            Ok(released)
+        })
+    }
+
     async fn lapsed_deliveries(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         self.look(|state| {
-            let mut lapsed: Vec<_> =
-                state.deliveries.values().filter(|q| q.claimed_until.is_some_and(|end| end <= now)).collect();
+            let mut lapsed: Vec<_> = state
+                .deliveries
+                .values()
+                .filter(|q| q.begun && q.claimed_until.is_some_and(|end| end <= now))
+                .collect();
             lapsed.sort_by_key(|q| q.claimed_until);
             lapsed.into_iter().take(limit).map(|q| q.delivery.clone()).collect()
         })
@@ -66,9 +99,10 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
         self.change(|state| {
             let mut ended = Vec::new();
             for Settled { message, outcome } in settled {
-                let Some(queued) = state.claimed(message) else { continue };
+                let Some(queued) = state.claimed(message).filter(|q| q.begun) else { continue };
                 if let Outcome::Retry { at, .. } = outcome {
                     queued.claimed_until = None;
+                    queued.begun = false;
                     queued.delivery.due_at = *at;
                 } else {
                     state.deliveries.remove(message);
@@ -97,7 +131,7 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
         self.change(|state| {
             for message in messages {
-                if let Some(queued) = state.claimed(message) {
+                if let Some(queued) = state.claimed(message).filter(|q| !q.begun) {
                     queued.claimed_until = None;
                     queued.delivery.attempts = queued.delivery.attempts.saturating_sub(1);
                 }

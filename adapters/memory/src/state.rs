@@ -87,6 +87,8 @@ pub(crate) struct Queued {
     pub(crate) delivery: Delivery,
     /// End of the claim; `None` while it waits.
     pub(crate) claimed_until: Option<Timestamp>,
+    /// Whether it is being handed over; only while claimed.
+    pub(crate) begun: bool,
 }
 
 /// Whom an idempotency key belongs to.

@@ -227,7 +227,7 @@ impl Duties {
     }
 
     async fn deliver(&self, workspace: &WorkspaceId, stop: &Stop) -> Result<Look, StoreError> {
-        let batch = self.deliveries.claim(workspace).await?;
+        let batch = Arc::new(self.deliveries.claim(workspace).await?);
         if batch.items().is_empty() {
             return Ok(Look::Done(batch.next()));
         }
@@ -276,15 +276,46 @@ impl Duties {
         }
     }
 
-    async fn hand_over(&self, batch: &Batch, stop: &Stop) -> Vec<Settled> {
-        stream::iter(0..batch.items().len())
-            .map(|n| async move {
-                let item = &batch.items()[n];
-                if stop.is_asked() { None } else { Some(self.deliveries.deliver(batch, item).await) }
-            })
-            .buffer_unordered(self.mails_at_once)
-            .filter_map(std::future::ready)
-            .collect()
-            .await
+    /// Hands the mails of a batch over, a few groups at the same time. A group is noted as begun
+    /// before its first mail, so that little is unknown when the process is killed.
+    async fn hand_over(&self, batch: &Arc<Batch>, stop: &Stop) -> Vec<Settled> {
+        let mut groups = (0..batch.items().len()).step_by(GROUP);
+        let mut running = JoinSet::new();
+        let mut settled = Vec::with_capacity(batch.items().len());
+        loop {
+            while running.len() * GROUP < self.mails_at_once && !stop.is_asked() {
+                let Some(first) = groups.next() else { break };
+                let (deliveries, batch) = (self.deliveries.clone(), batch.clone());
+                let group = async move { hand_over_group(&deliveries, &batch, first).await };
+                running.spawn(group.in_current_span());
+            }
+            match running.join_next().await {
+                Some(Ok(group)) => settled.extend(group),
+                // What had begun is recorded as unknown when its lease has run out.
+                Some(Err(error)) => tracing::error!(error = %error, "handing over mails panicked"),
+                None => return settled,
+            }
+        }
     }
+}
+
+/// Mails that are noted as begun together.
+const GROUP: usize = 8;
+
+async fn hand_over_group(deliveries: &Deliveries, batch: &Batch, first: usize) -> Vec<Settled> {
+    let last = batch.items().len().min(first + GROUP);
+    let items: Vec<_> = batch.items()[first..last].iter().collect();
+    let begun = match deliveries.begin(batch, &items).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "deliveries could not begin");
+            return Vec::new();
+        }
+    };
+    let may = (first..last).filter(|n| begun.contains(batch.items()[*n].message()));
+    stream::iter(may.collect::<Vec<_>>())
+        .map(|n| deliveries.deliver(batch, &batch.items()[n]))
+        .buffer_unordered(GROUP)
+        .collect()
+        .await
 }

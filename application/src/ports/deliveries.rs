@@ -17,7 +17,17 @@ pub struct Settled {
     pub outcome: Outcome,
 }
 
-/// Keeps the queue. A delivery is waiting or claimed; a final outcome removes it.
+/// A claim to begin: the attempt tells it from later claims of the same delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Which delivery.
+    pub message: MessageId,
+    /// Its attempts as they were when it was claimed.
+    pub attempts: u32,
+}
+
+/// Keeps the queue. A delivery is waiting, claimed or begun; a final outcome removes it. What was
+/// claimed but not begun has surely not been handed over, what was begun may have been.
 #[async_trait]
 pub trait DeliveryStore {
     /// Adds waiting deliveries. Fails with [`StoreError::Duplicate`] when one exists.
@@ -34,24 +44,32 @@ pub trait DeliveryStore {
         lease_until: Timestamp,
     ) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Claimed deliveries whose lease has run out: their process ended before it could settle them.
+    /// Notes that claimed deliveries are about to be handed over. Answers which may be: a claim that
+    /// has lapsed and was given back in the meantime may not, even when it was claimed anew.
+    async fn begin_deliveries(&mut self, claims: &[Claim]) -> Result<Vec<MessageId>, StoreError>;
+
+    /// Gives back claimed deliveries that were not begun before their lease ran out. The attempt
+    /// stays counted. Answers how many there were.
+    async fn release_lapsed(&mut self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Begun deliveries whose lease has run out: their process ended before it could settle them.
     async fn lapsed_deliveries(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Ends the claim of deliveries: a retry waits again until its moment, any other outcome
-    /// removes the delivery. One that is not claimed is passed over. Answers whose claim was ended.
+    /// Ends begun deliveries: a retry waits again until its moment, any other outcome removes the
+    /// delivery. One that is not begun is passed over. Answers which were ended.
     async fn settle_deliveries(&mut self, settled: &[Settled]) -> Result<Vec<MessageId>, StoreError>;
 
-    /// Extends the claims of deliveries that are still being handed over. One that is not claimed is
-    /// passed over.
+    /// Extends the leases of claimed and begun deliveries. One that waits is passed over.
     async fn hold_deliveries(
         &mut self,
         messages: &[MessageId],
         lease_until: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Gives claimed deliveries back untried: they wait again and the attempt is not counted.
+    /// Gives claimed deliveries back untried: they wait again and the attempt is not counted. One that
+    /// is begun or waits is passed over.
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError>;
 
-    /// The earliest moment at which a waiting delivery is due or a claim lapses.
+    /// The earliest moment at which a waiting delivery is due or a lease runs out.
     async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError>;
 }

@@ -1,5 +1,5 @@
 use crate::support::{Stage, mail, notification_draft, owner, patch, reset, workspace};
-use application::{ports::SendError, transactional::SendRequest};
+use application::{deliveries::Batch, ports::SendError, transactional::SendRequest};
 use chrono::Duration;
 use domain::{
     messages::{Message, MessageFilter, MessageState},
@@ -68,12 +68,17 @@ async fn an_unconfirmed_mail_is_unknown_and_never_sent_again() {
     assert_eq!(only_message(&stage).await.state, MessageState::Unknown);
 }
 
+async fn begin_all(stage: &Stage, batch: &Batch) -> usize {
+    let items: Vec<_> = batch.items().iter().collect();
+    stage.deliveries.begin(batch, &items).await.unwrap().len()
+}
+
 #[tokio::test]
-async fn what_an_ended_process_claimed_becomes_unknown() {
+async fn what_an_ended_process_had_begun_becomes_unknown() {
     let stage = Stage::with_notification().await;
     send(&stage, "ana@shop.example").await;
     let batch = stage.deliveries.claim(&workspace()).await.unwrap();
-    assert_eq!(batch.items().len(), 1);
+    assert_eq!(begin_all(&stage, &batch).await, 1);
     drop(batch);
     assert_eq!(stage.deliver_all().await, 0, "a live claim is left alone");
     stage.clock.advance(Duration::minutes(6));
@@ -82,10 +87,32 @@ async fn what_an_ended_process_claimed_becomes_unknown() {
 }
 
 #[tokio::test]
+async fn what_an_ended_process_had_only_claimed_is_sent() {
+    let stage = Stage::with_notification().await;
+    send(&stage, "ana@shop.example").await;
+    drop(stage.deliveries.claim(&workspace()).await.unwrap());
+    stage.clock.advance(Duration::minutes(6));
+    assert_eq!(stage.deliver_all().await, 1);
+    assert_eq!(only_message(&stage).await.state, MessageState::Sent);
+}
+
+#[tokio::test]
+async fn a_claim_that_was_given_back_cannot_begin() {
+    let stage = Stage::with_notification().await;
+    send(&stage, "ana@shop.example").await;
+    let lapsed = stage.deliveries.claim(&workspace()).await.unwrap();
+    stage.clock.advance(Duration::minutes(6));
+    let fresh = stage.deliveries.claim(&workspace()).await.unwrap();
+    assert_eq!(begin_all(&stage, &lapsed).await, 0, "the delivery belongs to the later claim");
+    assert_eq!(begin_all(&stage, &fresh).await, 1);
+}
+
+#[tokio::test]
 async fn a_result_that_comes_too_late_changes_nothing() {
     let stage = Stage::with_notification().await;
     send(&stage, "ana@shop.example").await;
     let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    begin_all(&stage, &batch).await;
     let settled = [stage.deliveries.deliver(&batch, &batch.items()[0]).await];
     stage.clock.advance(Duration::minutes(6));
     stage.deliver_all().await;
@@ -139,6 +166,7 @@ async fn a_claim_that_is_held_does_not_lapse() {
     let stage = Stage::with_notification().await;
     send(&stage, "ana@shop.example").await;
     let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    begin_all(&stage, &batch).await;
     for _ in 0..3 {
         stage.clock.advance(Duration::minutes(4));
         stage.deliveries.hold(&batch).await.unwrap();

@@ -239,8 +239,10 @@ impl Stage {
             if batch.items().is_empty() {
                 return tried;
             }
+            let items: Vec<_> = batch.items().iter().collect();
+            assert_eq!(self.deliveries.begin(&batch, &items).await.unwrap().len(), items.len());
             let mut settled = Vec::new();
-            for item in batch.items() {
+            for item in items {
                 settled.push(self.deliveries.deliver(&batch, item).await);
             }
             tried += settled.len();

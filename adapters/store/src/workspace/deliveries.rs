@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     session::{Fields as _, Session},
 };
-use application::ports::{DeliveryStore, Settled, StoreError};
+use application::ports::{Claim, DeliveryStore, Settled, StoreError};
 use async_trait::async_trait;
 use domain::{
     Timestamp,
@@ -20,7 +20,10 @@ use sea_orm::{
         TableRef, UpdateStatement, Value, ValueTuple, WithClause,
     },
 };
-use std::{cmp, collections::HashSet};
+use std::{
+    cmp,
+    collections::{BTreeSet, HashSet},
+};
 use uuid::Uuid;
 
 const COLUMNS: [&str; 11] = [
@@ -38,6 +41,7 @@ const COLUMNS: [&str; 11] = [
 ];
 const WAITING: &str = "waiting";
 const CLAIMED: &str = "claimed";
+const BEGUN: &str = "begun";
 
 #[async_trait]
 impl DeliveryStore for Session {
@@ -91,11 +95,39 @@ impl DeliveryStore for Session {
         Ok(claimed)
     }
 
+    async fn begin_deliveries(&mut self, claims: &[Claim]) -> Result<Vec<MessageId>, StoreError> {
+        let mut begun: HashSet<String> = HashSet::new();
+        let attempts: BTreeSet<u32> = claims.iter().map(|claim| claim.attempts).collect();
+        for attempts in attempts {
+            let messages = claims.iter().filter(|c| c.attempts == attempts).map(|c| c.message.as_str());
+            let mut statement = self.update_of(CLAIMED, messages);
+            statement
+                .value("state", BEGUN)
+                .and_where(Expr::col("attempts").eq(attempts))
+                .returning(Query::returning().column("message_id"));
+            let rows = self.all(&statement).await?;
+            begun.extend(read_all(&rows, |row| row.field("message_id"))?);
+        }
+        let messages = claims.iter().map(|claim| &claim.message);
+        Ok(messages.filter(|message| begun.contains(message.as_str())).cloned().collect())
+    }
+
+    async fn release_lapsed(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        let statement = Query::update()
+            .table("deliveries")
+            .value("state", WAITING)
+            .value("lease_until", Value::ChronoDateTimeUtc(None))
+            .and_where(is(CLAIMED))
+            .and_where(Expr::col("lease_until").lte(now))
+            .take();
+        self.exec(&statement).await
+    }
+
     async fn lapsed_deliveries(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         let query = Query::select()
             .columns(COLUMNS)
             .from("deliveries")
-            .and_where(is(CLAIMED))
+            .and_where(is(BEGUN))
             .and_where(Expr::col("lease_until").lte(now))
             .order_by("lease_until", Order::Asc)
             .order_by("message_id", Order::Asc)
@@ -125,7 +157,7 @@ impl DeliveryStore for Session {
             let removal = Query::delete()
                 .from_table("deliveries")
                 .and_where(Expr::col("message_id").in_subquery(given(self.backend(), finished)))
-                .and_where(checked("state").eq(CLAIMED))
+                .and_where(checked("state").eq(BEGUN))
                 .returning_col("message_id")
                 .take();
             let rows = self.all(&removal).await?;
@@ -143,16 +175,19 @@ impl DeliveryStore for Session {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut statement = self.update_of_claimed(messages);
-        statement.value("lease_until", lease_until);
-        self.exec(&statement).await.map(drop)
+        for state in [CLAIMED, BEGUN] {
+            let mut statement = self.update_of(state, messages.iter().map(MessageId::as_str));
+            statement.value("lease_until", lease_until);
+            self.exec(&statement).await?;
+        }
+        Ok(())
     }
 
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut statement = self.update_of_claimed(messages);
+        let mut statement = self.update_of(CLAIMED, messages.iter().map(MessageId::as_str));
         statement
             .value("state", WAITING)
             .value("lease_until", Value::ChronoDateTimeUtc(None))
@@ -161,16 +196,21 @@ impl DeliveryStore for Session {
     }
 
     async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let lapse = Query::select()
-            .column("lease_until")
-            .from("deliveries")
-            .and_where(is(CLAIMED))
-            .order_by("lease_until", Order::Asc)
-            .limit(1)
-            .take();
-        let lapse: Option<Option<Timestamp>> =
-            self.one(&lapse).await?.map(|row| row.field("lease_until")).transpose()?;
-        let mut next = lapse.flatten();
+        let mut next: Option<Timestamp> = None;
+        for state in [CLAIMED, BEGUN] {
+            let lapse = Query::select()
+                .column("lease_until")
+                .from("deliveries")
+                .and_where(is(state))
+                .and_where(Expr::col("lease_until").is_not_null())
+                .order_by("lease_until", Order::Asc)
+                .limit(1)
+                .take();
+            if let Some(row) = self.one(&lapse).await? {
+                let lapses: Timestamp = row.field("lease_until")?;
+                next = Some(next.map_or(lapses, |next| cmp::min(next, lapses)));
+            }
+        }
         // The earliest of each priority, so that the index of claims answers without a scan.
         let mut priority: Option<i16> = None;
         while let Some(row) = self.one(&earliest_beyond(priority)).await? {
@@ -183,13 +223,16 @@ impl DeliveryStore for Session {
 }
 
 impl Session {
-    /// An update, without values yet, of those of the given deliveries that are claimed.
-    fn update_of_claimed(&self, messages: &[MessageId]) -> UpdateStatement {
-        let given = given(self.backend(), messages.iter().map(MessageId::as_str));
+    /// An update, without values yet, of those of the given deliveries that are in this state.
+    fn update_of<'a>(
+        &self,
+        state: &'static str,
+        messages: impl IntoIterator<Item = &'a str>,
+    ) -> UpdateStatement {
         Query::update()
             .table("deliveries")
-            .and_where(Expr::col("message_id").in_subquery(given))
-            .and_where(checked("state").eq(CLAIMED))
+            .and_where(Expr::col("message_id").in_subquery(given(self.backend(), messages)))
+            .and_where(checked("state").eq(state))
             .take()
     }
 }
@@ -212,7 +255,7 @@ fn earliest_beyond(priority: Option<i16>) -> SelectStatement {
         .take()
 }
 
-/// Lets claimed deliveries wait again, each until its moment.
+/// Lets begun deliveries wait again, each until its moment.
 fn retry(retries: &[(&str, Timestamp)]) -> UpdateStatement {
     // Both engines call the columns of such a list column1, column2 …
     let list = retries.iter().map(|(message, at)| ValueTuple::from((*message, *at))).collect();
@@ -223,7 +266,7 @@ fn retry(retries: &[(&str, Timestamp)]) -> UpdateStatement {
         .value("lease_until", Value::ChronoDateTimeUtc(None))
         .value("due_at", Expr::col(("retry", "column2")))
         .and_where(Expr::col(("deliveries", "message_id")).equals(("retry", "column1")))
-        .and_where(checked(("deliveries", "state")).eq(CLAIMED))
+        .and_where(checked(("deliveries", "state")).eq(BEGUN))
         .returning(Query::returning().column("message_id"))
         .take()
 }
