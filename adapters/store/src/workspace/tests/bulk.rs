@@ -4,7 +4,7 @@ use super::{
     Database, at, broadcast_delivery, broadcast_id, email, message, message_id, on_both_engines, recipient,
 };
 use application::ports::{
-    BroadcastStore as _, ContactStore as _, DeliveryStore as _, ListStore as _, MessageEvent,
+    BroadcastStore as _, Claim, ContactStore as _, DeliveryStore as _, ListStore as _, MessageEvent,
     MessageStore as _, Settled,
 };
 use domain::{
@@ -89,6 +89,10 @@ async fn many_members_are_added(mut database: Database) {
     assert_eq!(after, (5_000..5_500).map(email).collect::<Vec<_>>());
 }
 
+fn claim_of(message: &MessageId, attempts: u32) -> Claim {
+    Claim { message: message.clone(), attempts }
+}
+
 async fn many_deliveries_go_through_the_queue(mut database: Database) {
     let store = &mut database.session;
     let deliveries: Vec<_> = (0..3_000).map(broadcast_delivery).collect();
@@ -98,6 +102,8 @@ async fn many_deliveries_go_through_the_queue(mut database: Database) {
     let messages: Vec<MessageId> = (0..3_000).map(message_id).collect();
     assert_eq!(order, messages);
     store.release_deliveries(&messages[..1_000]).await.unwrap();
+    let claims: Vec<Claim> = messages.iter().map(|message| claim_of(message, 1)).collect();
+    assert_eq!(store.begin_deliveries(&claims).await.unwrap(), messages[1_000..]);
     let settled: Vec<Settled> =
         messages.iter().map(|message| Settled { message: message.clone(), outcome: Outcome::Sent }).collect();
     assert_eq!(store.settle_deliveries(&settled).await.unwrap(), messages[1_000..]);
@@ -108,7 +114,9 @@ async fn many_retries_wait_each_until_its_moment(mut database: Database) {
     let store = &mut database.session;
     let deliveries: Vec<_> = (0..17_000).map(broadcast_delivery).collect();
     store.insert_deliveries(&deliveries).await.unwrap();
-    store.claim_deliveries(17_000, &[], at(0), at(60)).await.unwrap();
+    let claimed = store.claim_deliveries(17_000, &[], at(0), at(60)).await.unwrap();
+    let claims: Vec<Claim> = claimed.iter().map(|delivery| claim_of(&delivery.message, 1)).collect();
+    store.begin_deliveries(&claims).await.unwrap();
     let retries: Vec<Settled> = (0_u16..17_000)
         .map(|n| Settled {
             message: message_id(n.into()),

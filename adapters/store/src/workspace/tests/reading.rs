@@ -1,7 +1,9 @@
 //! What was redacted or is unusual, and must still be read.
 
 use super::{Database, at, email, message, on_both_engines, recipient, transactional_delivery};
-use application::ports::{BroadcastStore as _, ContactStore as _, DeliveryStore as _, MessageStore as _};
+use application::ports::{
+    BroadcastStore as _, Claim, ContactStore as _, DeliveryStore as _, MessageStore as _,
+};
 use domain::{
     broadcasts::Recipient,
     contacts::{
@@ -16,7 +18,7 @@ use domain::{
 
 on_both_engines!(
     a_redacted_message_is_read_back,
-    a_contact_that_is_deleted_leaves_claimed_mail_alone,
+    a_contact_that_is_deleted_leaves_begun_mail_alone,
     patches_of_several_shapes_merge_in_one_call,
 );
 
@@ -50,11 +52,13 @@ async fn a_redacted_message_is_read_back(mut database: Database) {
     assert_eq!(store.insert_recipients_if_absent(&again).await.unwrap(), [message(9).id]);
 }
 
-async fn a_contact_that_is_deleted_leaves_claimed_mail_alone(mut database: Database) {
+async fn a_contact_that_is_deleted_leaves_begun_mail_alone(mut database: Database) {
     let store = &mut database.session;
     store.upsert_contacts(&[ContactPatch::of(email(1))], at(0)).await.unwrap();
     store.insert_deliveries(&[transactional_delivery(1)]).await.unwrap();
-    store.claim_deliveries(1, &[], at(0), at(60)).await.unwrap();
+    let claimed = store.claim_deliveries(1, &[], at(0), at(60)).await.unwrap();
+    let claim = Claim { message: claimed[0].message.clone(), attempts: 1 };
+    store.begin_deliveries(&[claim]).await.unwrap();
     let mut waiting = transactional_delivery(2);
     waiting.recipient = email(1);
     store.insert_deliveries(&[waiting]).await.unwrap();
