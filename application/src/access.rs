@@ -70,6 +70,7 @@ impl Access {
     ///
     /// # Errors
     /// When the token is not good, or no longer.
+    #[tracing::instrument(name = "access.authenticate", skip_all)]
     pub async fn authenticate(&self, token: &str) -> Result<Identity, AccessError> {
         let now = self.platform.clock.now();
         let claims = self.platform.tokens.verify(token, now).map_err(|e| match e {
@@ -107,6 +108,7 @@ impl Access {
     ///
     /// # Errors
     /// When they are no member. Only root learns that a workspace does not exist.
+    #[tracing::instrument(name = "access.enter", skip_all)]
     pub async fn enter(&self, identity: &Identity, workspace: &WorkspaceId) -> Result<Caller, AccessError> {
         let mut store = self.platform.broker.read_system(Purpose::interactive("access.enter")).await?;
         let active = store.workspace(workspace).await?.is_some_and(|w| w.state == WorkspaceState::Active);

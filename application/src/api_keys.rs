@@ -98,6 +98,7 @@ impl ApiKeys {
     ///
     /// # Errors
     /// For others than owners, when the prefix breaks a rule or is taken.
+    #[tracing::instrument(name = "api_keys.create", skip_all)]
     pub async fn create(&self, caller: &Caller, email_prefix: &str) -> Result<NewApiKey, ApiKeysError> {
         caller.require(Permission::Own)?;
         let platform = &self.platform;

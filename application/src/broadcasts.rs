@@ -106,6 +106,7 @@ impl Broadcasts {
     ///
     /// # Errors
     /// Without `broadcasts:write`, when the draft breaks a rule, or its list is unknown.
+    #[tracing::instrument(name = "broadcasts.create", skip_all)]
     pub async fn create(&self, caller: &Caller, draft: BroadcastDraft) -> Result<Broadcast, BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let id = BroadcastId::from_uuid(self.ids.uuid());
@@ -123,6 +124,7 @@ impl Broadcasts {
     ///
     /// # Errors
     /// Without `broadcasts:read`, or when there is none.
+    #[tracing::instrument(name = "broadcasts.get", skip_all)]
     pub async fn get(&self, caller: &Caller, id: &BroadcastId) -> Result<Broadcast, BroadcastsError> {
         caller.require(Permission::Read(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.get");
@@ -134,6 +136,7 @@ impl Broadcasts {
     ///
     /// # Errors
     /// Without `broadcasts:read`, or when the store fails.
+    #[tracing::instrument(name = "broadcasts.list", skip_all)]
     pub async fn list(
         &self,
         caller: &Caller,
@@ -151,6 +154,7 @@ impl Broadcasts {
     ///
     /// # Errors
     /// Without `broadcasts:read`, or when there is none.
+    #[tracing::instrument(name = "broadcasts.ledger", skip_all)]
     pub async fn ledger(&self, caller: &Caller, id: &BroadcastId) -> Result<Ledger, BroadcastsError> {
         caller.require(Permission::Read(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.ledger");
@@ -163,6 +167,7 @@ impl Broadcasts {
     ///
     /// # Errors
     /// Without `broadcasts:write`, when it is no draft, or its template or a provider is missing.
+    #[tracing::instrument(name = "broadcasts.send_now", skip_all)]
     pub async fn send_now(&self, caller: &Caller, id: &BroadcastId) -> Result<(), BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.schedule");
@@ -192,6 +197,7 @@ impl Broadcasts {
     ///
     /// # Errors
     /// When the store fails; nothing of the part is then kept.
+    #[tracing::instrument(name = "broadcasts.plan", skip_all)]
     pub async fn plan(&self, workspace: &WorkspaceId) -> Result<bool, StoreError> {
         let purpose = Purpose::delivery("broadcasts.plan");
         let promise = self.work.promise(workspace, WorkKind::Deliveries, purpose).await?;

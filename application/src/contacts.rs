@@ -103,6 +103,7 @@ impl Contacts {
     ///
     /// # Errors
     /// Without `contacts:write`, or when the store fails.
+    #[tracing::instrument(name = "contacts.upsert", skip_all)]
     pub async fn upsert(&self, caller: &Caller, patch: ContactPatch) -> Result<UpsertAction, ContactsError> {
         caller.require(Permission::Write(Resource::Contacts))?;
         let mut store = self.broker.write(&caller.workspace, Purpose::interactive("contacts.upsert")).await?;
@@ -115,6 +116,7 @@ impl Contacts {
     ///
     /// # Errors
     /// Without `contacts:read`, or when there is none.
+    #[tracing::instrument(name = "contacts.by_email", skip_all)]
     pub async fn by_email(
         &self,
         caller: &Caller,
@@ -130,6 +132,7 @@ impl Contacts {
     ///
     /// # Errors
     /// Without `contacts:read`, or when there is none.
+    #[tracing::instrument(name = "contacts.by_external_id", skip_all)]
     pub async fn by_external_id(
         &self,
         caller: &Caller,
@@ -145,6 +148,7 @@ impl Contacts {
     ///
     /// # Errors
     /// Without `contacts:read`, or when the store fails.
+    #[tracing::instrument(name = "contacts.list", skip_all)]
     pub async fn list(
         &self,
         caller: &Caller,
@@ -174,6 +178,7 @@ impl Contacts {
     ///
     /// # Errors
     /// Without `contacts:read`, or when the store fails.
+    #[tracing::instrument(name = "contacts.count", skip_all)]
     pub async fn count(&self, caller: &Caller) -> Result<u64, ContactsError> {
         caller.require(Permission::Read(Resource::Contacts))?;
         let mut store = self.broker.read(&caller.workspace, Purpose::interactive("contacts.count")).await?;
@@ -186,6 +191,7 @@ impl Contacts {
     /// # Errors
     /// Without `contacts:write` (and `lists:write` when lists are given), or when a list does not
     /// exist. A store that fails midway is reported row by row.
+    #[tracing::instrument(name = "contacts.import", skip_all)]
     pub async fn import(
         &self,
         caller: &Caller,
@@ -263,6 +269,7 @@ impl Contacts {
     ///
     /// # Errors
     /// Without `contacts:write`, or when there is none.
+    #[tracing::instrument(name = "contacts.delete", skip_all)]
     pub async fn delete(&self, caller: &Caller, email: &EmailAddress) -> Result<(), ContactsError> {
         caller.require(Permission::Write(Resource::Contacts))?;
         let mut store = self.broker.write(&caller.workspace, Purpose::interactive("contacts.delete")).await?;

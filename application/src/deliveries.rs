@@ -122,6 +122,7 @@ impl Deliveries {
     ///
     /// # Errors
     /// When a store fails; nothing is then claimed.
+    #[tracing::instrument(name = "deliveries.claim", skip_all)]
     pub async fn claim(&self, workspace: &WorkspaceId) -> Result<Batch, StoreError> {
         let purpose = Purpose::delivery("deliveries.claim");
         let (workspace, key, providers) = self.configuration(workspace, purpose).await?;
@@ -155,6 +156,7 @@ impl Deliveries {
     ///
     /// # Errors
     /// When the store fails; none of them may then be handed over.
+    #[tracing::instrument(name = "deliveries.begin", skip_all)]
     pub async fn begin(&self, batch: &Batch, items: &[&Item]) -> Result<Vec<MessageId>, StoreError> {
         let claim =
             |item: &&Item| Claim { message: item.delivery.message.clone(), attempts: item.delivery.attempts };
@@ -167,6 +169,7 @@ impl Deliveries {
     }
 
     /// Makes and hands over one mail of a batch, which must have begun. Holds no lease.
+    #[tracing::instrument(name = "deliveries.deliver", skip_all)]
     pub async fn deliver(&self, batch: &Batch, item: &Item) -> Settled {
         let outcome = match self.compose(batch, item).await {
             Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
@@ -179,6 +182,7 @@ impl Deliveries {
     ///
     /// # Errors
     /// When the store fails; nothing is then kept, and the claims lapse into unknown.
+    #[tracing::instrument(name = "deliveries.record", skip_all)]
     pub async fn record(&self, batch: &Batch, settled: &[Settled]) -> Result<(), StoreError> {
         let now = self.ports.clock.now();
         let purpose = Purpose::delivery("deliveries.record");
@@ -202,6 +206,7 @@ impl Deliveries {
     ///
     /// # Errors
     /// When the store fails.
+    #[tracing::instrument(name = "deliveries.hold", skip_all)]
     pub async fn hold(&self, batch: &Batch) -> Result<(), StoreError> {
         let messages: Vec<_> = batch.items.iter().map(|i| i.delivery.message.clone()).collect();
         let until = self.ports.clock.now() + self.config.lease;
@@ -215,6 +220,7 @@ impl Deliveries {
     ///
     /// # Errors
     /// When the store fails; the claims then lapse into unknown.
+    #[tracing::instrument(name = "deliveries.release", skip_all)]
     pub async fn release(&self, batch: &Batch, untried: &[MessageId]) -> Result<(), StoreError> {
         let purpose = Purpose::delivery("deliveries.release");
         let mut store = self.ports.broker.write(&batch.workspace.id, purpose).await?;

@@ -123,6 +123,7 @@ impl Integrations {
     ///
     /// # Errors
     /// For others than owners, or when a rule is broken.
+    #[tracing::instrument(name = "integrations.create", skip_all)]
     pub async fn create(
         &self,
         caller: &Caller,
@@ -156,6 +157,7 @@ impl Integrations {
     ///
     /// # Errors
     /// For others than owners, when there is no such integration, or a rule is broken.
+    #[tracing::instrument(name = "integrations.update", skip_all)]
     pub async fn update(
         &self,
         caller: &Caller,
@@ -182,6 +184,7 @@ impl Integrations {
     ///
     /// # Errors
     /// For others than owners, or when there is no such integration.
+    #[tracing::instrument(name = "integrations.delete", skip_all)]
     pub async fn delete(&self, caller: &Caller, id: IntegrationId) -> Result<(), IntegrationsError> {
         caller.require(Permission::Own)?;
         let purpose = Purpose::interactive("workspaces.deleteIntegration");

@@ -120,6 +120,7 @@ impl Lists {
     ///
     /// # Errors
     /// Without `lists:write`, when the identifier is taken, or the draft breaks a rule.
+    #[tracing::instrument(name = "lists.create", skip_all)]
     pub async fn create(&self, caller: &Caller, draft: ListDraft) -> Result<List, ListsError> {
         caller.require(Permission::Write(Resource::Lists))?;
         draft.check()?;
@@ -144,6 +145,7 @@ impl Lists {
     ///
     /// # Errors
     /// Without `lists:write`, when there is no such list, or the draft breaks a rule.
+    #[tracing::instrument(name = "lists.update", skip_all)]
     pub async fn update(&self, caller: &Caller, draft: ListDraft) -> Result<List, ListsError> {
         caller.require(Permission::Write(Resource::Lists))?;
         draft.check()?;
@@ -168,6 +170,7 @@ impl Lists {
     ///
     /// # Errors
     /// Without `lists:read`, or when the store fails.
+    #[tracing::instrument(name = "lists.list", skip_all)]
     pub async fn list(&self, caller: &Caller) -> Result<Vec<List>, ListsError> {
         caller.require(Permission::Read(Resource::Lists))?;
         let mut store = self.broker.read(&caller.workspace, Purpose::interactive("lists.list")).await?;
@@ -178,6 +181,7 @@ impl Lists {
     ///
     /// # Errors
     /// Without `lists:read`, or when there is none.
+    #[tracing::instrument(name = "lists.get", skip_all)]
     pub async fn get(&self, caller: &Caller, id: &ListId) -> Result<List, ListsError> {
         caller.require(Permission::Read(Resource::Lists))?;
         let mut store = self.broker.read(&caller.workspace, Purpose::interactive("lists.get")).await?;
@@ -188,6 +192,7 @@ impl Lists {
     ///
     /// # Errors
     /// Without `lists:read`, or when there is no such list.
+    #[tracing::instrument(name = "lists.stats", skip_all)]
     pub async fn stats(&self, caller: &Caller, id: &ListId) -> Result<ListStats, ListsError> {
         caller.require(Permission::Read(Resource::Lists))?;
         let mut store = self.broker.read(&caller.workspace, Purpose::interactive("lists.stats")).await?;
@@ -199,6 +204,7 @@ impl Lists {
     ///
     /// # Errors
     /// Without `lists:write`, or when there is none.
+    #[tracing::instrument(name = "lists.delete", skip_all)]
     pub async fn delete(&self, caller: &Caller, id: &ListId) -> Result<(), ListsError> {
         caller.require(Permission::Write(Resource::Lists))?;
         let mut store = self.broker.write(&caller.workspace, Purpose::interactive("lists.delete")).await?;
@@ -213,6 +219,7 @@ impl Lists {
     ///
     /// # Errors
     /// Without `lists:write`, or when the store fails.
+    #[tracing::instrument(name = "lists.update_status", skip_all)]
     pub async fn update_status(
         &self,
         caller: &Caller,

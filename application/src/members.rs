@@ -105,6 +105,7 @@ impl Members {
     ///
     /// # Errors
     /// Without `workspace:read`.
+    #[tracing::instrument(name = "members.list", skip_all)]
     pub async fn list(&self, caller: &Caller) -> Result<Roster, MembersError> {
         caller.require(Permission::Read(Resource::Workspace))?;
         let now = self.platform.clock.now();
@@ -122,6 +123,7 @@ impl Members {
     ///
     /// # Errors
     /// For others than owners, when the user is no member or an owner.
+    #[tracing::instrument(name = "members.set_permissions", skip_all)]
     pub async fn set_permissions(
         &self,
         caller: &Caller,
@@ -147,6 +149,7 @@ impl Members {
     ///
     /// # Errors
     /// For others than owners, for the caller themselves, or when the user is no member.
+    #[tracing::instrument(name = "members.remove", skip_all)]
     pub async fn remove(&self, caller: &Caller, user: UserId) -> Result<(), MembersError> {
         caller.require(Permission::Own)?;
         if user == caller.identity.user {

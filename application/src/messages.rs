@@ -73,6 +73,7 @@ impl Messages {
     ///
     /// # Errors
     /// Without `message_history:read`, or when the store fails.
+    #[tracing::instrument(name = "messages.list", skip_all)]
     pub async fn list(
         &self,
         caller: &Caller,
@@ -98,6 +99,7 @@ impl Messages {
     ///
     /// # Errors
     /// Without `message_history:read`, or when the store fails.
+    #[tracing::instrument(name = "messages.broadcast_stats", skip_all)]
     pub async fn broadcast_stats(
         &self,
         caller: &Caller,

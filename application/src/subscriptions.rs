@@ -72,6 +72,7 @@ impl Subscriptions {
     ///
     /// # Errors
     /// When the link is not good.
+    #[tracing::instrument(name = "subscriptions.check", skip_all)]
     pub async fn check(&self, link: &ContactLink) -> Result<(), SubscriptionsError> {
         let purpose = Purpose::interactive("subscriptions.check");
         let workspace = match active_workspace(self.broker.as_ref(), &link.workspace, purpose).await {
@@ -88,6 +89,7 @@ impl Subscriptions {
     ///
     /// # Errors
     /// When the link is not good.
+    #[tracing::instrument(name = "subscriptions.unsubscribe", skip_all)]
     pub async fn unsubscribe(&self, link: &ContactLink, lists: &[ListId]) -> Result<(), SubscriptionsError> {
         self.check(link).await?;
         let now = self.clock.now();
@@ -108,6 +110,7 @@ impl Subscriptions {
     ///
     /// # Errors
     /// When the link is not good.
+    #[tracing::instrument(name = "subscriptions.memberships", skip_all)]
     pub async fn memberships(&self, link: &ContactLink) -> Result<Vec<Membership>, SubscriptionsError> {
         self.check(link).await?;
         let purpose = Purpose::interactive("subscriptions.memberships");
@@ -119,6 +122,7 @@ impl Subscriptions {
     ///
     /// # Errors
     /// When the link is not good.
+    #[tracing::instrument(name = "subscriptions.confirm", skip_all)]
     pub async fn confirm(&self, link: &ContactLink, list: &ListId) -> Result<(), SubscriptionsError> {
         self.check(link).await?;
         let purpose = Purpose::interactive("subscriptions.confirm");

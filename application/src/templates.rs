@@ -103,6 +103,7 @@ impl Templates {
     ///
     /// # Errors
     /// Without `templates:write`, when the identifier is taken, or the draft breaks a rule.
+    #[tracing::instrument(name = "templates.create", skip_all)]
     pub async fn create(&self, caller: &Caller, draft: TemplateDraft) -> Result<Template, TemplatesError> {
         caller.require(Permission::Write(Resource::Templates))?;
         draft.check(&self.languages(caller).await?)?;
@@ -118,6 +119,7 @@ impl Templates {
     ///
     /// # Errors
     /// Without `templates:write`, when there is none, or the draft breaks a rule.
+    #[tracing::instrument(name = "templates.update", skip_all)]
     pub async fn update(&self, caller: &Caller, draft: TemplateDraft) -> Result<Template, TemplatesError> {
         caller.require(Permission::Write(Resource::Templates))?;
         draft.check(&self.languages(caller).await?)?;
@@ -134,6 +136,7 @@ impl Templates {
     ///
     /// # Errors
     /// Without `templates:read`, or when there is none.
+    #[tracing::instrument(name = "templates.get", skip_all)]
     pub async fn get(
         &self,
         caller: &Caller,
@@ -155,6 +158,7 @@ impl Templates {
     ///
     /// # Errors
     /// Without `templates:read`, or when the store fails.
+    #[tracing::instrument(name = "templates.list", skip_all)]
     pub async fn list(
         &self,
         caller: &Caller,
@@ -170,6 +174,7 @@ impl Templates {
     ///
     /// # Errors
     /// Without `templates:write`, when there is none, or an integration manages it.
+    #[tracing::instrument(name = "templates.delete", skip_all)]
     pub async fn delete(&self, caller: &Caller, id: &TemplateId) -> Result<(), TemplatesError> {
         caller.require(Permission::Write(Resource::Templates))?;
         let mut store =
@@ -187,6 +192,7 @@ impl Templates {
     ///
     /// # Errors
     /// Without `templates:read`.
+    #[tracing::instrument(name = "templates.compile", skip_all)]
     pub async fn compile(
         &self,
         caller: &Caller,

@@ -184,6 +184,7 @@ impl Transactional {
     ///
     /// # Errors
     /// Without `transactional:write`, when the identifier is taken or the template unknown.
+    #[tracing::instrument(name = "transactional.create", skip_all)]
     pub async fn create(
         &self,
         caller: &Caller,
@@ -207,6 +208,7 @@ impl Transactional {
     /// # Errors
     /// Without `transactional:write`, when there is none, an integration manages what would change, or
     /// the template is unknown.
+    #[tracing::instrument(name = "transactional.update", skip_all)]
     pub async fn update(
         &self,
         caller: &Caller,
@@ -233,6 +235,7 @@ impl Transactional {
     ///
     /// # Errors
     /// Without `transactional:read`, or when there is none.
+    #[tracing::instrument(name = "transactional.get", skip_all)]
     pub async fn get(
         &self,
         caller: &Caller,
@@ -248,6 +251,7 @@ impl Transactional {
     ///
     /// # Errors
     /// Without `transactional:read`, or when the store fails.
+    #[tracing::instrument(name = "transactional.list", skip_all)]
     pub async fn list(
         &self,
         caller: &Caller,
@@ -265,6 +269,7 @@ impl Transactional {
     ///
     /// # Errors
     /// Without `transactional:write`, when there is none, or an integration manages it.
+    #[tracing::instrument(name = "transactional.delete", skip_all)]
     pub async fn delete(&self, caller: &Caller, id: &NotificationId) -> Result<(), TransactionalError> {
         caller.require(Permission::Write(Resource::Transactional))?;
         let purpose = Purpose::interactive("transactional.delete");
@@ -284,6 +289,7 @@ impl Transactional {
     /// # Errors
     /// Without `transactional:write`, when the notification, its template or a provider is missing,
     /// or the key was used with another payload.
+    #[tracing::instrument(name = "transactional.send", skip_all)]
     pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<MessageId, TransactionalError> {
         caller.require(Permission::Write(Resource::Transactional))?;
         let purpose = Purpose::interactive("transactional.send");

@@ -123,6 +123,7 @@ impl Users {
     ///
     /// # Errors
     /// Too often, or when the store fails.
+    #[tracing::instrument(name = "users.request_code", skip_all)]
     pub async fn request_code(&self, email: &EmailAddress) -> Result<CodeRequest, UsersError> {
         let platform = &self.platform;
         platform.limiter.attempt(Limit::SIGN_IN, email.as_str())?;
@@ -145,6 +146,7 @@ impl Users {
     }
 
     /// Mails a code. To be done without keeping the client waiting. A mail that is not taken is logged.
+    #[tracing::instrument(name = "users.mail_code", skip_all)]
     pub async fn mail_code(&self, mail: CodeMail) {
         let content = SystemMail::SignInCode(&mail.code);
         if let Err(error) = self.platform.send_system_mail(&mail.to, &mail.language, &content).await {
@@ -156,6 +158,7 @@ impl Users {
     ///
     /// # Errors
     /// Too often, or when the code is not the one.
+    #[tracing::instrument(name = "users.verify_code", skip_all)]
     pub async fn verify_code(&self, email: &EmailAddress, code: &str) -> Result<SignedIn, UsersError> {
         let platform = &self.platform;
         platform.limiter.attempt(Limit::VERIFY, email.as_str())?;
@@ -186,6 +189,7 @@ impl Users {
     ///
     /// # Errors
     /// Too often, or when the signature is not accepted.
+    #[tracing::instrument(name = "users.root_sign_in", skip_all)]
     pub async fn root_sign_in(
         &self,
         email: &str,
@@ -217,6 +221,7 @@ impl Users {
     ///
     /// # Errors
     /// When the account was removed meanwhile.
+    #[tracing::instrument(name = "users.me", skip_all)]
     pub async fn me(&self, identity: &Identity) -> Result<Profile, UsersError> {
         let mut store = self.platform.broker.read_system(Purpose::interactive("user.me")).await?;
         let user = store.user(identity.user).await?.ok_or(UsersError::Gone)?;
@@ -229,6 +234,7 @@ impl Users {
     ///
     /// # Errors
     /// When the store fails.
+    #[tracing::instrument(name = "users.logout", skip_all)]
     pub async fn logout(&self, identity: &Identity) -> Result<(), UsersError> {
         let mut store = self.platform.broker.write_system(Purpose::interactive("user.logout")).await?;
         store.delete_sessions(identity.user).await?;
@@ -240,6 +246,7 @@ impl Users {
     ///
     /// # Errors
     /// When the language is not one of the console's.
+    #[tracing::instrument(name = "users.update_language", skip_all)]
     pub async fn update_language(&self, identity: &Identity, language: &str) -> Result<(), UsersError> {
         if !CONSOLE_LANGUAGES.contains(&language) {
             return Err(UsersError::UnknownLanguage);
@@ -258,6 +265,7 @@ impl Users {
     ///
     /// # Errors
     /// When the store fails.
+    #[tracing::instrument(name = "users.ensure_root_user", skip_all)]
     pub async fn ensure_root_user(&self) -> Result<(), StoreError> {
         let Some(root) = &self.platform.installation.root_email else {
             return Ok(());

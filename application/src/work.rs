@@ -53,6 +53,7 @@ impl Work {
     ///
     /// # Errors
     /// When the system database cannot be written.
+    #[tracing::instrument(name = "work.promise", skip_all)]
     pub async fn promise(
         &self,
         workspace: &WorkspaceId,
@@ -84,6 +85,7 @@ impl Work {
     ///
     /// # Errors
     /// When the system database cannot be written.
+    #[tracing::instrument(name = "work.conclude", skip_all)]
     pub async fn conclude(&self, seen: &WorkItem, next_due: Option<Timestamp>) -> Result<(), StoreError> {
         let grace_ends = seen.promised_at + Self::GRACE;
         let next = match next_due {
@@ -100,6 +102,7 @@ impl Work {
     ///
     /// # Errors
     /// When the system database cannot be read.
+    #[tracing::instrument(name = "work.due", skip_all)]
     pub async fn due(&self, limit: usize) -> Result<Vec<WorkItem>, StoreError> {
         let now = self.clock.now();
         let mut system = self.broker.read_system(Purpose::background("work.due")).await?;
@@ -116,6 +119,7 @@ impl Promise<'_> {
     ///
     /// # Errors
     /// When the unit took so long that the entry may be gone, or the commit fails.
+    #[tracing::instrument(name = "work.commit", skip_all)]
     pub async fn commit(self, unit: Box<dyn UnitOfWork>) -> Result<(), StoreError> {
         if self.work.clock.now() - self.promised_at > Work::COMMIT_WITHIN {
             return Err(StoreError::Abandoned);

@@ -127,6 +127,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// When the store fails.
+    #[tracing::instrument(name = "workspaces.list", skip_all)]
     pub async fn list(&self, identity: &Identity) -> Result<Vec<WorkspaceView>, WorkspacesError> {
         let mut store = self.platform.broker.read_system(Purpose::interactive("workspaces.list")).await?;
         let workspaces = store.workspaces_of(identity.user).await?;
@@ -137,6 +138,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// Without `workspace:read`.
+    #[tracing::instrument(name = "workspaces.get", skip_all)]
     pub async fn get(&self, caller: &Caller) -> Result<WorkspaceView, WorkspacesError> {
         caller.require(Permission::Read(Resource::Workspace))?;
         let mut store = self.platform.broker.read_system(Purpose::interactive("workspaces.get")).await?;
@@ -149,6 +151,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// For others than root, when the identifier is taken, a rule is broken or the quota reached.
+    #[tracing::instrument(name = "workspaces.create", skip_all)]
     pub async fn create(
         &self,
         identity: &Identity,
@@ -174,6 +177,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// For others than owners, when a rule is broken, a provider is unknown or the host is taken.
+    #[tracing::instrument(name = "workspaces.update", skip_all)]
     pub async fn update(
         &self,
         caller: &Caller,
@@ -207,6 +211,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// For others than owners.
+    #[tracing::instrument(name = "workspaces.delete", skip_all)]
     pub async fn delete(&self, identity: &Identity, id: &WorkspaceId) -> Result<(), WorkspacesError> {
         let mut store = self.platform.broker.write_system(Purpose::interactive("workspaces.delete")).await?;
         let workspace = store.workspace(id).await?;
