@@ -13,6 +13,7 @@ use domain::{
 use std::{any::Any, sync::Arc, time::Duration};
 use store::{Config, Engine, PostgresServer, SqliteFiles, StoreBroker, TlsMode};
 use tests::postgres::Databases;
+use tokio::sync::OnceCell;
 
 const PURPOSE: Purpose = Purpose::interactive("conformance");
 
@@ -25,6 +26,8 @@ impl<T: ConnectionBroker + WorkspaceDatabases> Stores for T {}
 pub struct Store {
     stores: Arc<dyn Stores>,
     database: Option<StoreBroker>,
+    /// Whether the workspace has its database; cases of the system database do without.
+    furnished: Arc<OnceCell<()>>,
     /// What must outlive the store, such as its folder.
     _kept: Arc<dyn Any + Send + Sync>,
 }
@@ -32,7 +35,7 @@ pub struct Store {
 /// The store that lives in memory.
 pub async fn memory() -> Store {
     let stores = Arc::new(memory::MemoryBroker::new());
-    Store { stores, database: None, _kept: Arc::new(()) }.furnished().await
+    Store::on(stores, None, ()).await
 }
 
 /// The embedded database, in a folder of its own.
@@ -62,20 +65,32 @@ impl Store {
     async fn of(config: &Config, kept: impl Any + Send + Sync) -> Self {
         let broker = StoreBroker::new(config).unwrap();
         broker.prepare().await.unwrap();
-        let store = Self { stores: Arc::new(broker.clone()), database: Some(broker), _kept: Arc::new(kept) };
-        store.furnished().await
+        Self::on(Arc::new(broker.clone()), Some(broker), kept).await
     }
 
-    async fn furnished(self) -> Self {
-        self.open_workspace(&samples::acme()).await;
-        self
+    async fn on(
+        stores: Arc<dyn Stores>,
+        database: Option<StoreBroker>,
+        kept: impl Any + Send + Sync,
+    ) -> Self {
+        let store = Self { stores, database, furnished: Arc::default(), _kept: Arc::new(kept) };
+        store.enter(&samples::acme()).await;
+        store
+    }
+
+    async fn enter(&self, id: &WorkspaceId) {
+        let mut system = self.write_system().await;
+        system.insert_workspace(&samples::workspace(id.as_str(), 0)).await.unwrap();
+        system.commit().await.unwrap();
+    }
+
+    async fn furnish(&self) {
+        self.furnished.get_or_init(async || self.stores.create(&samples::acme()).await.unwrap()).await;
     }
 
     /// Makes another workspace.
     pub async fn open_workspace(&self, id: &WorkspaceId) {
-        let mut system = self.write_system().await;
-        system.insert_workspace(&samples::workspace(id.as_str(), 0)).await.unwrap();
-        system.commit().await.unwrap();
+        self.enter(id).await;
         self.stores.create(id).await.unwrap();
     }
 
@@ -94,11 +109,13 @@ impl Store {
 
     /// A lease to read the workspace.
     pub async fn read(&self) -> Box<dyn WorkspaceStore> {
+        self.furnish().await;
         self.stores.read(&samples::acme(), PURPOSE).await.unwrap()
     }
 
     /// A unit of work in the workspace.
     pub async fn write(&self) -> Box<dyn UnitOfWork> {
+        self.furnish().await;
         self.stores.write(&samples::acme(), PURPOSE).await.unwrap()
     }
 

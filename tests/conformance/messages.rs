@@ -179,11 +179,11 @@ async fn many_events_are_recorded_in_one_call(store: &Store) {
     let many: Vec<_> =
         (0..1_200).map(|n| Message { broadcast: Some(broadcast_id(1)), ..message(n, "ana", 0) }).collect();
     let mut unit = unit_with(store, &many).await;
-    let states = [MessageState::Sent, MessageState::Failed, MessageState::Unknown];
+    let fates = [MessageState::Sent, MessageState::Failed, MessageState::Unknown];
     let events: Vec<_> = (0..1_200)
         .map(|n| MessageEvent {
             message: message_id(n),
-            state: states[n as usize % 3],
+            state: fates[n as usize % 3],
             status_info: None,
             at: at(5),
         })

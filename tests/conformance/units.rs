@@ -142,6 +142,7 @@ async fn a_workspace_being_created_is_missing(store: &Store) {
 }
 
 async fn a_workspace_being_deleted_is_missing(store: &Store) {
+    store.databases().create(&acme()).await.unwrap();
     store.set_standing(&acme(), WorkspaceState::Deleting).await;
     assert_missing(store, &acme()).await;
 }
