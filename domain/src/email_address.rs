@@ -24,10 +24,11 @@ impl EmailAddress {
     /// When the text is no such address.
     pub fn parse(text: &str) -> Result<Self, EmailAddressError> {
         let text = text.trim().to_lowercase();
-        let domain = text.rsplit_once('@').map(|(_, domain)| domain);
         let sound = text.len() <= Self::MAX_LENGTH
             && !text.chars().any(|c| c.is_control() || c.is_whitespace())
-            && domain.is_some_and(has_public_form)
+            && text
+                .rsplit_once('@')
+                .is_some_and(|(local, domain)| is_dot_atom(local) && has_public_form(domain))
             && text.validate_email();
         if sound { Ok(Self(text)) } else { Err(EmailAddressError) }
     }
@@ -43,6 +44,11 @@ impl EmailAddress {
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
+}
+
+/// No dot at either end and no two in a row (RFC 5321 §4.1.2, Dot-string).
+fn is_dot_atom(local: &str) -> bool {
+    local.split('.').all(|part| !part.is_empty())
 }
 
 fn has_public_form(domain: &str) -> bool {
@@ -104,6 +110,9 @@ mod tests {
             "ana@@shop.example",
             "ana@shop.1",
             "ana@shop.e1",
+            ".ana@shop.example",
+            "ana.@shop.example",
+            "a..na@shop.example",
         ] {
             assert_eq!(EmailAddress::parse(bad), Err(EmailAddressError), "{bad}");
         }

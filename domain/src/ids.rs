@@ -184,6 +184,23 @@ impl MessageId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_workspace_id_is_always_safe_in_a_name(text in "\\PC{0,30}") {
+            if let Ok(id) = WorkspaceId::parse(&text) {
+                prop_assert!(id.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+                prop_assert!((1..=20).contains(&id.as_str().len()));
+            }
+        }
+
+        #[test]
+        fn every_word_of_the_alphabet_is_a_workspace_id(text in "[a-z0-9]{1,20}") {
+            let id = WorkspaceId::parse(&text).unwrap();
+            prop_assert_eq!(id.as_str(), text);
+        }
+    }
 
     #[test]
     fn a_workspace_id_is_lower_case_and_short() {

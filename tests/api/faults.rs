@@ -64,6 +64,18 @@ async fn any_site_may_ask_and_credentials_stay_out() {
     assert_eq!(answer.headers["access-control-allow-origin"], "*");
 }
 
+async fn what_no_database_can_store_is_refused(server: &'static Server) {
+    let tenant = server.bare_tenant().await;
+    for contact in [
+        json!({"email": "a@x.example", "first_name": "A\0"}),
+        json!({"email": "a@x.example", "custom_json_1": {"a": ["\0"]}}),
+        json!({"email": "a@x.example", "custom_json_1": {"a\0": 1}}),
+    ] {
+        let problem = tenant.post("contacts.upsert", json!({"contact": contact})).await.problem(400);
+        assert!(problem["error"].as_str().unwrap().contains("NUL"), "{problem}");
+    }
+}
+
 async fn parameters_are_checked_together(server: &'static Server) {
     let tenant = server.bare_tenant().await;
     let problem = tenant
@@ -81,4 +93,7 @@ async fn parameters_are_checked_together(server: &'static Server) {
     tenant.get("contacts.list", "limit=many").await.problem(400);
 }
 
-on_both_databases! { parameters_are_checked_together }
+on_both_databases! {
+    parameters_are_checked_together
+    what_no_database_can_store_is_refused
+}

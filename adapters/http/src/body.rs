@@ -63,10 +63,28 @@ fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Problem> {
         };
         Problem::new(StatusCode::BAD_REQUEST, "body-malformed", detail)
     })?;
+    if let Some(pointer) = nul(&value) {
+        let rule = "must not contain NUL characters, which cannot be stored";
+        return Err(Invalid::one(pointer, rule).into());
+    }
     // The schema is walked only for a body that is refused.
     match T::parse_from_json(Some(value.clone())) {
         Ok(body) => Ok(body),
         Err(_) => Err(explain::problems::<T>(&value).into()),
+    }
+}
+
+/// Where the first text or name with a NUL character stands.
+fn nul(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(n, item)| Some(format!("/{n}{}", nul(item)?)))
+        }
+        Value::Object(members) => members.iter().find_map(|(name, member)| {
+            if name.contains('\0') { Some(String::new()) } else { Some(format!("/{name}{}", nul(member)?)) }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 

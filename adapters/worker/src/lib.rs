@@ -181,10 +181,10 @@ impl Worker {
 
 /// Logs a failed turn and answers how long to leave the workspace alone.
 fn report(workspace: &WorkspaceId, kind: WorkKind, error: &StoreError) -> Duration {
-    let pause = match error.kind() {
-        FailureKind::Unavailable(retry_after) => retry_after,
-        FailureKind::NotFound => Duration::from_mins(1),
-        _ => Duration::from_secs(10),
+    let pause = match (error.kind().retry_after(), error.kind()) {
+        (Some(retry_after), _) => retry_after,
+        (None, FailureKind::NotFound) => Duration::from_mins(1),
+        (None, _) => Duration::from_secs(10),
     };
     tracing::warn!(
         workspace.id = %workspace,
