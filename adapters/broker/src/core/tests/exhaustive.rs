@@ -182,9 +182,9 @@ fn three_workspaces_on_two_slots_without_failures() {
     check("three workspaces, two slots", limits(2, 1), bounds, 2180);
 }
 
-/// Larger, and too slow for every run: `cargo test -p broker larger -- --ignored --nocapture`.
+/// Larger, half a minute: `cargo test -p broker --features exhaustive larger -- --nocapture`.
+#[cfg(feature = "exhaustive")]
 #[test]
-#[ignore = "takes half a minute"]
 fn a_larger_broker_with_three_workspaces_and_failures() {
     let bounds = Bounds { workspaces: 3, ..SMALL };
     check("three workspaces, two slots, failures", limits(2, 2), bounds, 16_764);
