@@ -13,7 +13,7 @@ use std::{
 
 const RECIPIENTS: usize = 1_500;
 const KILLS: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A server process; killed without warning when dropped.
 struct Process {

@@ -48,7 +48,7 @@ async fn pages_have_no_gaps_and_no_repeats(server: &'static Server) {
             assert!(seen.insert(contact["email"].to_string()), "a contact came twice");
         }
         match page["next_cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
+            Some(next) => next.clone_into(&mut cursor),
             None => break,
         }
     }
@@ -110,9 +110,9 @@ async fn lists_are_made_replaced_and_deleted(server: &'static Server) {
         .ok();
     let status = json!({"email": "a@x.example", "list_id": "news", "status": "unsubscribed"});
     assert_eq!(tenant.post("contactLists.updateStatus", status).await.ok()["found"], true);
-    let stats = tenant.get("lists.stats", "list_id=news").await.ok();
+    let counted = tenant.get("lists.stats", "list_id=news").await.ok();
     assert_eq!(
-        (stats["stats"]["total_active"].as_u64(), stats["stats"]["total_unsubscribed"].as_u64()),
+        (counted["stats"]["total_active"].as_u64(), counted["stats"]["total_unsubscribed"].as_u64()),
         (Some(0), Some(1))
     );
     tenant.post("lists.delete", json!({"id": "news"})).await.ok();

@@ -22,7 +22,7 @@ use tests::postgres::Databases;
 use tokio::sync::OnceCell;
 
 /// How long a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 const SECRET_KEY: &str = "a key for tests only, long enough to sign with";
 pub const ROOT: &str = "root@acme.example";
