@@ -23,5 +23,5 @@ pub use limits::{InvalidLimits, LimitProblem, Limits};
 pub use shell::{Broker, Lease, LeaseOptions, Retired, ShutdownReport};
 pub use stats::{
     BreakerState, BrokerStats, BrokerStatus, ByClass, CloseCounts, LeaseCounts, OpenCounts, RefusalCounts,
-    SortBy, Spread, StatsPage, StealCounts, SystemStats, WorkspaceStats,
+    SortBy, Spread, StatsCursor, StatsPage, StealCounts, SystemStats, WorkspaceStats,
 };

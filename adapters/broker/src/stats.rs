@@ -3,18 +3,30 @@
 use crate::{LimitReason, WorkspaceKey};
 
 /// Which workspaces a snapshot lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatsPage {
     /// At most so many workspaces.
     pub limit: usize,
     /// The order; the highest come first.
     pub sort: SortBy,
+    /// Only what comes behind this place: the [`next`](BrokerStats::next) of the page before.
+    pub after: Option<StatsCursor>,
 }
 
 impl Default for StatsPage {
     fn default() -> Self {
-        Self { limit: 100, sort: SortBy::InUse }
+        Self { limit: 100, sort: SortBy::InUse, after: None }
     }
+}
+
+/// The place of a workspace in an order. Figures change between two pages: a workspace that moves
+/// past the place is then listed twice or not at all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StatsCursor {
+    /// The figure that it is ordered by.
+    pub figure: u64,
+    /// Among workspaces with the same figure.
+    pub workspace: WorkspaceKey,
 }
 
 /// The order of workspaces in a snapshot.
@@ -151,10 +163,12 @@ pub struct BrokerStats {
     pub workspaces: Vec<WorkspaceStats>,
     /// Whether there are more than the limit.
     pub truncated: bool,
+    /// Where the next page begins, when there is one.
+    pub next: Option<StatsCursor>,
 }
 
 /// Connections of the system database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SystemStats {
     /// Counted, whatever their state.
     pub open: u32,
@@ -164,6 +178,10 @@ pub struct SystemStats {
     pub idle: u32,
     /// Callers waiting.
     pub waiting: u32,
+    /// Leases that had to be waited for.
+    pub wait_count: u64,
+    /// Time waited for all of them.
+    pub wait_duration_ms: f64,
     /// The reserve.
     pub max_open: u32,
 }

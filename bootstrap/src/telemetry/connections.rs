@@ -5,7 +5,7 @@ use opentelemetry::{KeyValue, global};
 use store::StoreBroker;
 
 /// No workspace is named in metrics: their number is not bounded.
-const TOTALS: StatsPage = StatsPage { limit: 0, sort: broker::SortBy::InUse };
+const TOTALS: StatsPage = StatsPage { limit: 0, sort: broker::SortBy::InUse, after: None };
 
 /// Offers the figures to the metrics of the process.
 pub fn observe_connections(store: &StoreBroker) {

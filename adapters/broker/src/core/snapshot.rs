@@ -6,8 +6,8 @@ use super::{
     record::{Kind, Roll, Space, State, WantKind},
 };
 use crate::{
-    BreakerState, BrokerStats, BrokerStatus, ByClass, Class, SortBy, StatsPage, SystemStats, Target,
-    WorkspaceStats,
+    BreakerState, BrokerStats, BrokerStatus, ByClass, Class, SortBy, StatsCursor, StatsPage, SystemStats,
+    Target, WorkspaceStats,
 };
 use std::time::Duration;
 
@@ -27,12 +27,7 @@ impl Core {
             meters.leases.hit + meters.leases.handed_over + meters.leases.opened + meters.leases.stolen;
         let longest_wait = self.waiters.iter().map(|(_, waiter)| now.since(waiter.arrived_at)).max();
         let breaker = self.server.breaker(now);
-        let mut workspaces: Vec<_> =
-            self.spaces.iter().filter_map(|(_, space)| self.workspace_stats(space, now)).collect();
-        workspaces
-            .sort_by_key(|space| std::cmp::Reverse((sort_key(space, page.sort), space.workspace.clone())));
-        let truncated = workspaces.len() > page.limit;
-        workspaces.truncate(page.limit);
+        let (workspaces, truncated, next) = self.workspace_page(&page, now);
         BrokerStats {
             max_connections: self.limits.max_connections,
             max_connections_per_workspace: self.limits.max_connections_per_workspace,
@@ -90,7 +85,32 @@ impl Core {
             status: self.status(longest_wait.unwrap_or_default(), total, now),
             workspaces,
             truncated,
+            next,
         }
+    }
+
+    fn workspace_page(
+        &self,
+        page: &StatsPage,
+        now: Moment,
+    ) -> (Vec<WorkspaceStats>, bool, Option<StatsCursor>) {
+        let place = |stats: &WorkspaceStats| StatsCursor {
+            figure: figure(stats, page.sort),
+            workspace: stats.workspace.clone(),
+        };
+        let is_behind =
+            |stats: &WorkspaceStats| page.after.as_ref().is_none_or(|after| place(stats) < *after);
+        let mut workspaces: Vec<_> = self
+            .spaces
+            .iter()
+            .filter_map(|(_, space)| self.workspace_stats(space, now))
+            .filter(is_behind)
+            .collect();
+        workspaces.sort_by_cached_key(|stats| std::cmp::Reverse(place(stats)));
+        let more = workspaces.len() > page.limit;
+        workspaces.truncate(page.limit);
+        let next = if more { workspaces.last().map(place) } else { None };
+        (workspaces, more, next)
     }
 
     fn status(&self, longest_wait: Duration, total: u32, now: Moment) -> BrokerStatus {
@@ -136,11 +156,14 @@ impl Core {
 
     fn system_stats(&self) -> SystemStats {
         let space = &self.spaces[self.system];
+        let waits = space.tally.waits.as_ref().map(|waits| waits.spread());
         SystemStats {
             open: space.records(),
             in_use: space.count(State::Leased) + space.count(State::Cleaning),
             idle: space.count(State::Idle),
             waiting: Kind::ALL.into_iter().map(|kind| space.waiting(kind)).sum(),
+            wait_count: waits.map_or(0, |waits| waits.count),
+            wait_duration_ms: waits.map_or(0.0, |waits| waits.sum),
             max_open: self.limits.effective_system_reserve(),
         }
     }
@@ -177,7 +200,7 @@ impl Core {
     }
 }
 
-fn sort_key(stats: &WorkspaceStats, sort: SortBy) -> u64 {
+fn figure(stats: &WorkspaceStats, sort: SortBy) -> u64 {
     match sort {
         SortBy::InUse => u64::from(stats.in_use),
         SortBy::Waiting => u64::from(stats.waiting),
