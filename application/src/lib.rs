@@ -6,6 +6,7 @@
 pub mod access;
 pub mod api_keys;
 pub mod broadcasts;
+pub mod connections;
 pub mod contacts;
 pub mod deliveries;
 pub mod failure;

@@ -2,6 +2,7 @@
 
 mod broadcasts;
 mod broker;
+mod connections;
 mod contacts;
 mod deliveries;
 mod integrations;
@@ -22,6 +23,11 @@ pub use broadcasts::BroadcastStore;
 pub use broker::{
     Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork,
     WorkspaceDatabases, WorkspaceStore,
+};
+pub use connections::{
+    BreakerState, BrokerStatus, ConnectionFigures, ConnectionMeter, ConnectionPage, ConnectionPlace,
+    ConnectionRefusals, ConnectionSort, LeaseOutcomes, PerClass, Quantiles, SystemConnections,
+    WorkspaceConnections,
 };
 pub use contacts::ContactStore;
 pub use deliveries::{Claim, DeliveryStore, Settled};

@@ -64,6 +64,7 @@ fn cases() -> Vec<Case> {
         post("/api/user.rootSignin", Nothing, json!({})),
         post("/api/workspaces.verifyInvitationToken", Nothing, json!({})),
         post("/api/workspaces.acceptInvitation", Nothing, json!({})),
+        get("/api/admin.connectionStats", Root, "limit=10"),
         get("/api/user.me", SignedIn, ""),
         post("/api/user.logout", SignedIn, json!({})),
         post("/api/user.updateLanguage", SignedIn, json!({"language": "fr"})),

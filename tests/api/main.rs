@@ -4,6 +4,7 @@
 mod support;
 
 mod authorization;
+mod connections;
 mod contacts;
 mod faults;
 mod identity;

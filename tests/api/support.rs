@@ -11,15 +11,17 @@ use smtp::sink::{Sink, SinkOptions};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    path::Path,
     sync::{
-        LazyLock,
+        LazyLock, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
+    thread::JoinHandle,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tests::postgres::Databases;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 
 /// How long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -52,13 +54,16 @@ pub struct Server {
     pub sink: Sink,
     /// The token of the administrator: signing in is limited in how often it may be tried.
     root: OnceCell<String>,
+    /// Ends the server, and tells when it has ended.
+    end: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
     /// Files and databases, kept while the server runs.
-    _kept: (tempfile::TempDir, Option<Databases>),
+    kept: (Option<tempfile::TempDir>, Option<Databases>),
 }
 
 static SQLITE: LazyLock<Server> = LazyLock::new(|| start("development", None));
 static POSTGRES: LazyLock<Server> = LazyLock::new(|| start("development", Some(Databases::new())));
 static PRODUCTION: LazyLock<Server> = LazyLock::new(|| start("production", None));
+static SMALL: LazyLock<Server> = LazyLock::new(start_small);
 
 pub fn sqlite() -> &'static Server {
     &SQLITE
@@ -73,40 +78,86 @@ pub fn production() -> &'static Server {
     &PRODUCTION
 }
 
-/// Starts a server on a thread of its own, since the runtime of a test ends with the test.
+/// A server whose role may have twenty sessions, and no more wanted.
+pub fn small() -> &'static Server {
+    &SMALL
+}
+
+/// The prefix of its databases.
+pub fn small_prefix() -> &'static str {
+    let (_, databases) = &SMALL.kept;
+    databases.as_ref().expect("it has databases").prefix()
+}
+
 fn start(environment: &str, databases: Option<Databases>) -> Server {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let mut values: BTreeMap<String, String> = [
+    let mut values = values(environment, folder.path());
+    if let Some(databases) = &databases {
+        values.extend(on_server(tests::postgres::server(), databases));
+    }
+    Server { kept: (Some(folder), databases), ..launch(values) }
+}
+
+fn start_small() -> Server {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let databases = Databases::new();
+    let mut values = values("development", folder.path());
+    values.extend(on_server(&databases.limited_to(20), &databases));
+    values.insert("DB_MAX_CONNECTIONS".into(), "20".into());
+    values.insert("DB_ACQUIRE_TIMEOUT".into(), "200ms".into());
+    Server { kept: (Some(folder), Some(databases)), ..launch(values) }
+}
+
+/// Starts a server over the files of a folder that outlives it.
+pub fn start_in(folder: &Path, with_worker: bool) -> &'static Server {
+    let mut values = values("development", folder);
+    values.insert("TASK_SCHEDULER_ENABLED".into(), with_worker.to_string());
+    Box::leak(Box::new(launch(values)))
+}
+
+fn values(environment: &str, folder: &Path) -> BTreeMap<String, String> {
+    let data = folder.join("data").display().to_string();
+    [
         ("ENVIRONMENT", environment),
         ("SERVER_PORT", "0"),
         ("SECRET_KEY", SECRET_KEY),
         ("ROOT_EMAIL", ROOT),
         ("API_ENDPOINT", "https://mail.acme.example"),
         ("EMAIL_QUEUE_RETRY_BASE", "1s"),
+        ("DATA_DIR", &data),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    values.insert("DATA_DIR".into(), folder.path().join("data").display().to_string());
-    if let Some(databases) = &databases {
-        values.insert("DATABASE_URL".into(), tests::postgres::server().url(&databases.system()));
-        values.insert("DB_PREFIX".into(), databases.prefix().to_owned());
-        values.insert("DB_SSLMODE".into(), "disable".into());
-    }
+    .into()
+}
+
+fn on_server(server: &tests::postgres::Server, databases: &Databases) -> [(String, String); 3] {
+    [
+        ("DATABASE_URL".into(), server.url(&databases.system())),
+        ("DB_PREFIX".into(), databases.prefix().to_owned()),
+        ("DB_SSLMODE".into(), "disable".into()),
+    ]
+}
+
+/// Starts a server on a thread of its own, since the runtime of a test ends with the test.
+fn launch(values: BTreeMap<String, String>) -> Server {
     let (ready, started) = mpsc::channel();
-    std::thread::spawn(move || {
+    let (end, ended) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let mut settings = Settings::from_values(&values).expect("the settings of the tests are good");
             let (listener, address) = listen(&mut settings).await.expect("a free port");
             let app = App::assemble(settings, Secret::new(SECRET_KEY)).expect("the application");
-            let _running: Running = app.start(listener).await.expect("the server starts");
+            let running: Running = app.start(listener).await.expect("the server starts");
             let sink = Sink::start(SinkOptions::default()).await.expect("a mail server");
             ready.send((address, sink)).expect("the starter waits");
-            std::future::pending::<()>().await;
+            let _ = ended.await;
+            running.stop().await;
         });
     });
     let (address, sink) = started.recv().expect("the server starts");
-    Server { address, sink, root: OnceCell::new(), _kept: (folder, databases) }
+    let end = Mutex::new(Some((end, thread)));
+    Server { address, sink, root: OnceCell::new(), end, kept: (None, None) }
 }
 
 /// An answer of the server.
@@ -172,6 +223,10 @@ impl Client {
         Answer { status, headers, body }
     }
 
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("it is somebody known")
+    }
+
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
@@ -189,6 +244,13 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends it in order.
+    pub async fn stop(&self) {
+        let Some((end, thread)) = self.end.lock().expect("nobody panicked").take() else { return };
+        end.send(()).expect("the server runs");
+        tokio::task::spawn_blocking(move || thread.join()).await.expect("it waits").expect("the server ends");
     }
 
     /// Somebody without a token.

@@ -1,12 +1,13 @@
 //! Cursors of keyset pages. Opaque to clients.
 
+use application::ports::ConnectionPlace;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::SecondsFormat;
 use domain::{
     Timestamp,
     contacts::{Contact, ContactCursor},
     email_address::EmailAddress,
-    ids::MessageId,
+    ids::{MessageId, WorkspaceId},
     messages::{Message, MessageCursor},
 };
 
@@ -44,6 +45,20 @@ pub(crate) fn write_message(last: &Message) -> String {
 pub(crate) fn read_message(cursor: &str) -> Result<MessageCursor, CursorError> {
     let (created_at, id) = read(cursor)?;
     Ok(MessageCursor { created_at, id: MessageId::parse(&id).map_err(|_| CursorError)? })
+}
+
+pub(crate) fn write_place(last: &ConnectionPlace) -> String {
+    STANDARD.encode(format!("{}~{}", last.figure, last.workspace))
+}
+
+pub(crate) fn read_place(cursor: &str) -> Result<ConnectionPlace, CursorError> {
+    let bytes = STANDARD.decode(cursor.trim().replace(' ', "+")).map_err(|_| CursorError)?;
+    let text = String::from_utf8(bytes).map_err(|_| CursorError)?;
+    let (figure, workspace) = text.split_once('~').ok_or(CursorError)?;
+    Ok(ConnectionPlace {
+        figure: figure.parse().map_err(|_| CursorError)?,
+        workspace: WorkspaceId::parse(workspace).map_err(|_| CursorError)?,
+    })
 }
 
 #[cfg(test)]

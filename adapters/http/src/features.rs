@@ -5,6 +5,7 @@ use application::{
     access::{Access, Caller},
     api_keys::ApiKeys,
     broadcasts::Broadcasts,
+    connections::Connections,
     contacts::Contacts,
     integrations::Integrations,
     lists::Lists,
@@ -29,6 +30,8 @@ pub struct Features {
     pub api_keys: ApiKeys,
     /// Newsletters.
     pub broadcasts: Broadcasts,
+    /// How the database connections are used.
+    pub connections: Connections,
     /// The people that mails go to.
     pub contacts: Contacts,
     /// E-mail providers of a workspace.

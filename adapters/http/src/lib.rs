@@ -17,6 +17,7 @@ mod api_keys;
 mod bearer;
 mod body;
 mod broadcasts;
+mod connections;
 mod contacts;
 mod cursor;
 mod features;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 fn operations(shared: &Shared) -> impl OpenApi + 'static {
     let of = || shared.clone();
     (
-        status::StatusApi,
+        (status::StatusApi, connections::ConnectionsApi(of())),
         users::UsersApi(of()),
         workspaces::WorkspacesApi(of()),
         members::MembersApi(of()),
@@ -77,6 +78,7 @@ pub fn api(features: Features, settings: HttpSettings) -> BoxEndpoint<'static, R
     let routes = Route::new()
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
+        .at("/health", connections::health(shared.clone()))
         .at("/healthz", status::healthz(shared.clone()))
         .at("/notification-center", get(subscriptions::center).post(subscriptions::decide))
         .at("/unsubscribe-oneclick", get(subscriptions::ask_one_click).post(subscriptions::one_click))

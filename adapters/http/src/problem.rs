@@ -42,6 +42,8 @@ struct ProblemBody {
     max: Option<u32>,
     /// With code `connection_limit`: database connections in use.
     current: Option<u32>,
+    /// With code `connection_limit`: the workspace whose connections are short.
+    workspace: Option<String>,
     /// When to try again, in seconds; as in the header `Retry-After`.
     #[oai(rename = "retryAfter")]
     retry_after: Option<u64>,
@@ -71,6 +73,7 @@ impl Problem {
             errors: Vec::new(),
             max: None,
             current: None,
+            workspace: None,
             retry_after: None,
         }))
     }
@@ -143,8 +146,9 @@ impl<E: Failure + 'static> From<E> for Problem {
             }
             _ => Self::new(status_of(kind), failure.code(), failure.to_string()),
         };
-        if let FailureKind::ConnectionLimit { max, current, .. } = kind {
+        if let FailureKind::ConnectionLimit { max, current, workspace, .. } = kind {
             (problem.0.max, problem.0.current) = (Some(max), Some(current));
+            problem.0.workspace = workspace.map(|workspace| workspace.as_str().to_owned());
         }
         if let Some(after) = kind.retry_after() {
             problem = problem.retry_after(after);
@@ -213,7 +217,8 @@ mod tests {
     #[tokio::test]
     async fn the_connection_limit_is_told_with_its_figures() {
         let retry_after = Duration::from_millis(1_200);
-        let limit = StoreError::ConnectionLimit { max: 100, current: 99, retry_after };
+        let workspace = Some(domain::ids::WorkspaceId::parse("acme").unwrap());
+        let limit = StoreError::ConnectionLimit { max: 100, current: 99, workspace, retry_after };
         let (response, body) = answered(limit).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.header("retry-after"), Some("2"));
@@ -223,7 +228,7 @@ mod tests {
             json!({
                 "type": "/problems/connection-limit", "title": "Connection limit", "status": 503,
                 "detail": detail, "error": detail, "code": "connection_limit",
-                "max": 100, "current": 99, "retryAfter": 2
+                "max": 100, "current": 99, "workspace": "acme", "retryAfter": 2
             })
         );
     }

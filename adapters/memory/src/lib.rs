@@ -5,6 +5,7 @@
 
 mod broadcasts;
 mod broker;
+mod connections;
 mod contacts;
 mod deliveries;
 mod integrations;
@@ -24,6 +25,7 @@ mod work;
 mod workspaces;
 
 pub use broker::MemoryBroker;
+pub use connections::FixedMeter;
 pub use mailer::{MemoryMailer, Posted};
 pub use renderer::PlainRenderer;
 pub use session::MemorySession;

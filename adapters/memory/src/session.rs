@@ -65,7 +65,8 @@ impl<S: Clone + Send + Sync> MemorySession<S> {
     pub(crate) async fn to_write(room: Arc<Room<S>>) -> Result<Self, StoreError> {
         let waiting = Arc::clone(&room.turn).lock_owned();
         let turn = tokio::time::timeout(LONGEST_WAIT, waiting).await.map_err(|_| {
-            StoreError::ConnectionLimit { max: 1, current: 1, retry_after: Duration::from_secs(1) }
+            let retry_after = Duration::from_secs(1);
+            StoreError::ConnectionLimit { max: 1, current: 1, workspace: None, retry_after }
         })?;
         room.check_open()?;
         let state = room.committed();

@@ -1,6 +1,7 @@
 //! Both ports of leases and databases, on top of the connection broker.
 
 mod databases;
+mod meter;
 mod migrate;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub struct StoreBroker {
     connector: EngineConnector,
     naming: Naming,
     names: Names,
+    instance: Arc<str>,
 }
 
 impl StoreBroker {
@@ -57,7 +59,8 @@ impl StoreBroker {
         };
         let names = Names::new();
         let connector = EngineConnector::new(config, names.clone());
-        Ok(Self { broker: Broker::new(limits, connector.clone())?, connector, naming, names })
+        let instance = Arc::from(config.instance.as_str());
+        Ok(Self { broker: Broker::new(limits, connector.clone())?, connector, naming, names, instance })
     }
 
     /// Makes the system database when it is absent and brings its tables up to date. Workspaces
@@ -74,6 +77,10 @@ impl StoreBroker {
     #[must_use]
     pub fn stats(&self, page: StatsPage) -> BrokerStats {
         self.broker.stats(page)
+    }
+
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// Refuses new leases, waits for those that are out and closes everything.
@@ -197,8 +204,9 @@ fn options(purpose: Purpose, access: Access) -> LeaseOptions {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn refusal(error: BrokerError) -> StoreError {
     match error {
-        BrokerError::ConnectionLimit { max, current, retry_after, .. } => {
-            StoreError::ConnectionLimit { max, current, retry_after }
+        BrokerError::ConnectionLimit { max, current, workspace, retry_after, .. } => {
+            let workspace = workspace.and_then(|key| WorkspaceId::parse(key.as_str()).ok());
+            StoreError::ConnectionLimit { max, current, workspace, retry_after }
         }
         BrokerError::Unavailable { retry_after } => StoreError::Unavailable { retry_after },
         BrokerError::DatabaseMissing { .. } | BrokerError::Retired { .. } => StoreError::WorkspaceMissing,

@@ -61,6 +61,8 @@ pub enum StoreError {
         max: u32,
         /// Connections counted now.
         current: u32,
+        /// Whose connections are short; `None` for the system database.
+        workspace: Option<WorkspaceId>,
         /// When to try again.
         retry_after: Duration,
     },

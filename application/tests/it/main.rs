@@ -5,6 +5,7 @@ mod support;
 
 mod api_keys;
 mod broadcasts;
+mod connections;
 mod contacts;
 mod deliveries;
 mod integrations;

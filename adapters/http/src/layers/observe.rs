@@ -59,7 +59,7 @@ impl<E: Endpoint> Endpoint for ObserveEndpoint<E> {
 /// Route and status are fields of the span.
 fn report(route: &str, lasted: Duration) {
     let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
-    if route == "/healthz" {
+    if matches!(route, "/health" | "/healthz") {
         tracing::debug!(duration_ms, "answered");
     } else {
         tracing::info!(duration_ms, "answered");

@@ -4,13 +4,17 @@ use application::{
     access::Access,
     api_keys::ApiKeys,
     broadcasts::Broadcasts,
+    connections::Connections,
     contacts::Contacts,
     integrations::Integrations,
     lists::Lists,
     members::Members,
     messages::Messages,
     platform::{Environment, Installation, Platform},
-    ports::{Clock, MailRoute, Mailbox, Vault as _},
+    ports::{
+        BreakerState, Clock, ConnectionFigures, MailRoute, Mailbox, SystemConnections, Vault as _,
+        WorkspaceConnections,
+    },
     rate_limit::RateLimiter,
     readiness::Readiness,
     subscriptions::Subscriptions,
@@ -20,10 +24,10 @@ use application::{
     work::Work,
     workspaces::Workspaces,
 };
-use domain::email_address::EmailAddress;
+use domain::{email_address::EmailAddress, ids::WorkspaceId};
 use http_api::{Features, HttpSettings, ShutdownGate};
 use memory::{
-    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens, PlainVault,
+    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens, PlainVault,
     RecordingSignal, SequentialIds,
 };
 use poem::{
@@ -33,7 +37,7 @@ use poem::{
     test::{TestClient, TestRequestBuilder, TestResponse},
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub const ROOT: &str = "root@host.example";
 
@@ -145,6 +149,7 @@ fn features(platform: Arc<Platform>) -> Features {
         access: Access::new(of(&platform)),
         api_keys: ApiKeys::new(of(&platform)),
         broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), work.clone()),
+        connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),
         integrations: Integrations::new(of(&platform)),
         lists: Lists::new(broker.clone(), clock.clone()),
@@ -156,6 +161,49 @@ fn features(platform: Arc<Platform>) -> Features {
         transactional: Transactional::new(broker, clock, ids, vault, work),
         users: Users::new(of(&platform)),
         workspaces: Workspaces::new(platform),
+    }
+}
+
+/// Twelve connections, two of them for workspaces that may be listed.
+fn figures() -> ConnectionFigures {
+    let pool = |id: &str, in_use| WorkspaceConnections {
+        workspace: WorkspaceId::parse(id).unwrap(),
+        open: 2,
+        in_use,
+        idle: 2 - in_use,
+        max: 4,
+        waiting: 0,
+        waits: 12,
+        waited: Duration::from_micros(84_200),
+        wait_p99: Duration::from_millis(14),
+        opens: 7,
+        closed_idle: 2,
+        closed_lifetime: 1,
+        closed_stolen: 3,
+        closed_broken: 0,
+        breaker: BreakerState::Closed,
+        debt: Duration::ZERO,
+    };
+    ConnectionFigures {
+        max: 40,
+        max_per_workspace: 4,
+        share: 40,
+        effective_share: 40,
+        open: 10,
+        in_use: 4,
+        idle: 6,
+        system: SystemConnections {
+            open: 6,
+            in_use: 1,
+            idle: 5,
+            max: 6,
+            waits: 9,
+            waited: Duration::from_micros(3),
+        },
+        active_workspaces: 2,
+        since_last_limit: Some(Duration::from_mins(1)),
+        workspaces: vec![pool("acme", 2), pool("other", 1)],
+        ..ConnectionFigures::default()
     }
 }
 

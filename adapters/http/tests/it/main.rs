@@ -4,6 +4,7 @@ mod house;
 
 mod api_keys;
 mod bodies;
+mod connections;
 mod document;
 mod edges;
 mod integrations;
