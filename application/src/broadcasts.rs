@@ -1,15 +1,22 @@
-//! Broadcasts: making, starting and planning them.
+//! Broadcasts: making, changing, starting and planning them.
+
+mod course;
+
+pub(crate) use course::CANCELLED;
 
 use crate::{
     access::{Caller, Denied},
     directory::active_workspace,
     failure::{Failure, FailureKind},
     page::Counted,
-    ports::{Clock, ConnectionBroker, IdGenerator, Purpose, StoreError, WorkKind},
+    ports::{Clock, ConnectionBroker, IdGenerator, Purpose, StoreError, UnitOfWork, WorkKind},
     work::Work,
 };
 use domain::{
-    broadcasts::{Broadcast, BroadcastDraft, IllegalTransition, Launch, Ledger, Recipient, RecipientState},
+    broadcasts::{
+        Broadcast, BroadcastDraft, BroadcastState, EditError, IllegalTransition, Launch, Ledger, Recipient,
+        RecipientState,
+    },
     deliveries::{Delivery, DeliverySource},
     ids::{BroadcastId, ListId, MessageId, TemplateId, WorkspaceId},
     permissions::{Permission, Resource},
@@ -52,6 +59,15 @@ pub enum BroadcastsError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<EditError> for BroadcastsError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Transition(e) => Self::Transition(e),
+            EditError::Invalid(e) => Self::Invalid(e),
+        }
+    }
 }
 
 impl Failure for BroadcastsError {
@@ -120,6 +136,36 @@ impl Broadcasts {
         Ok(broadcast)
     }
 
+    /// Replaces what a client gives of a broadcast. When it was paused in the middle, mails that are
+    /// in the queue stay as they were planned; whoever is planned later is mailed with the latest
+    /// version of the template that is named now.
+    ///
+    /// # Errors
+    /// Without `broadcasts:write`, when there is none, when it is neither a draft nor paused, when
+    /// the draft breaks a rule, or its list or the template of a started one is unknown.
+    #[tracing::instrument(name = "broadcasts.update", skip_all)]
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &BroadcastId,
+        draft: BroadcastDraft,
+    ) -> Result<Broadcast, BroadcastsError> {
+        caller.require(Permission::Write(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.update");
+        let mut store = self.broker.write(&caller.workspace, purpose).await?;
+        let mut broadcast = store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)?;
+        broadcast.edit(draft, self.clock.now())?;
+        let list = &broadcast.audience.list;
+        store.list(list).await?.ok_or_else(|| BroadcastsError::UnknownList(list.clone()))?;
+        if broadcast.launch.is_some() {
+            let version = latest_version(store.as_mut(), &broadcast).await?;
+            broadcast.use_template_version(version);
+        }
+        store.update_broadcast(&broadcast).await?;
+        store.commit().await?;
+        Ok(broadcast)
+    }
+
     /// One broadcast.
     ///
     /// # Errors
@@ -177,15 +223,7 @@ impl Broadcasts {
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)?;
-        let Some(template) = broadcast.template().cloned() else {
-            return Err(Invalid::one("/test_settings/variations", "must name exactly one template").into());
-        };
-        let version = store
-            .template(&template)
-            .await?
-            .filter(|t| t.content.email().is_some())
-            .map(|t| t.version)
-            .ok_or(BroadcastsError::UnknownTemplate(template))?;
+        let version = latest_version(store.as_mut(), &broadcast).await?;
         broadcast.start(Launch { template_version: version, integration }, self.clock.now())?;
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
@@ -209,6 +247,10 @@ impl Broadcasts {
         let Some(mut broadcast) = store.broadcast_for_update(id).await? else {
             return Ok(running.len() > 1);
         };
+        // Paused, cancelled or completed since the list was read.
+        if !matches!(broadcast.state, BroadcastState::Processing { .. }) {
+            return Ok(running.len() > 1);
+        }
         let now = self.clock.now();
         let (Some(launch), Some(template)) = (broadcast.launch.clone(), broadcast.template().cloned()) else {
             broadcast.complete(now);
@@ -256,4 +298,13 @@ impl Broadcasts {
         promise.commit(store).await?;
         Ok(more || running.len() > 1)
     }
+}
+
+/// The latest version of the template of a broadcast.
+async fn latest_version(store: &mut dyn UnitOfWork, broadcast: &Broadcast) -> Result<i64, BroadcastsError> {
+    let Some(template) = broadcast.template() else {
+        return Err(Invalid::one("/test_settings/variations", "must name exactly one template").into());
+    };
+    let found = store.template(template).await?.filter(|t| t.content.email().is_some());
+    found.map(|t| t.version).ok_or_else(|| BroadcastsError::UnknownTemplate(template.clone()))
 }

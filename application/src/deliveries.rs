@@ -4,6 +4,7 @@
 //! and commits. What was begun by a process that ended is recorded as unknown and never sent again by
 //! itself; what was only claimed waits again.
 
+mod record;
 mod throttle;
 mod variables;
 
@@ -12,27 +13,28 @@ use crate::{
     directory::active_workspace,
     messages::open_data,
     ports::{
-        Claim, Clock, ConnectionBroker, MailRoute, Mailbox, Mailer, MessageEvent, OutgoingMail, Overrides,
-        Purpose, Random, Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
+        Claim, Clock, ConnectionBroker, MailRoute, Mailbox, Mailer, OutgoingMail, Overrides, Purpose, Random,
+        Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
     },
 };
 use chrono::Duration;
 use domain::{
     Timestamp,
-    broadcasts::{Broadcast, RecipientState},
+    broadcasts::Broadcast,
     contacts::{Contact, ContactField},
     deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
     email_address::EmailAddress,
     ids::{IntegrationId, ListId, MessageId, SenderId, WorkspaceId},
     integrations::EmailProvider,
     lists::{List, Membership, MembershipStatus},
-    messages::{Message, MessageState},
+    messages::Message,
     secret::Secret,
     templates::Template,
     transactional::{EmailOptions, Notification},
     utm::UtmParameters,
     workspaces::Workspace,
 };
+use record::{record, record_lapsed};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -446,118 +448,4 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
         });
     }
     Ok(items)
-}
-
-async fn record_lapsed(store: &mut dyn UnitOfWork, now: Timestamp, limit: usize) -> Result<(), StoreError> {
-    let released = store.release_lapsed(now).await?;
-    if released > 0 {
-        tracing::warn!(count = released, "deliveries were claimed by a process that ended: they wait again");
-    }
-    let lapsed = store.lapsed_deliveries(now, limit).await?;
-    if lapsed.is_empty() {
-        return Ok(());
-    }
-    tracing::warn!(
-        count = lapsed.len(),
-        "deliveries were being handed over by a process that ended: now unknown"
-    );
-    let why = "the process ended while the message was being handed over";
-    let outcome = Outcome::Unknown { reason: why.to_owned() };
-    let ended: Vec<_> = lapsed.iter().map(|delivery| (delivery, &outcome)).collect();
-    record(store, &ended, now).await
-}
-
-/// Ends the claims and writes history and account, for those whose claim was still held.
-async fn record(
-    store: &mut dyn UnitOfWork,
-    ended: &[(&Delivery, &Outcome)],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let settled: Vec<_> = ended
-        .iter()
-        .map(|(delivery, outcome)| Settled { message: delivery.message.clone(), outcome: (*outcome).clone() })
-        .collect();
-    let held: HashSet<_> = store.settle_deliveries(&settled).await?.into_iter().collect();
-    let ended: Vec<_> = ended.iter().filter(|(delivery, _)| held.contains(&delivery.message)).collect();
-    let unwritten: Vec<_> = ended
-        .iter()
-        .filter(|(delivery, _)| matches!(delivery.source, DeliverySource::Broadcast { .. }))
-        .map(|(delivery, outcome)| broadcast_message(delivery, outcome, now))
-        .collect();
-    store.insert_messages_if_absent(&unwritten).await?;
-    let events: Vec<_> = ended
-        .iter()
-        .filter(|(delivery, _)| {
-            // The first attempt of a broadcast's message has just been written with its outcome.
-            delivery.attempts > 1 || matches!(delivery.source, DeliverySource::Transactional { .. })
-        })
-        .map(|(delivery, outcome)| MessageEvent {
-            message: delivery.message.clone(),
-            state: message_state(outcome),
-            status_info: outcome.reason().map(str::to_owned),
-            at: now,
-        })
-        .collect();
-    store.record_events(&events).await?;
-    let states: Vec<_> = ended
-        .iter()
-        .filter_map(|(delivery, outcome)| match &delivery.source {
-            DeliverySource::Broadcast { broadcast, .. } if outcome.is_final() => {
-                Some((broadcast.clone(), delivery.message.clone(), recipient_state(outcome)))
-            }
-            _ => None,
-        })
-        .collect();
-    store.set_recipient_states(&states).await
-}
-
-fn broadcast_message(delivery: &Delivery, outcome: &Outcome, now: Timestamp) -> Message {
-    let (broadcast, list) = match &delivery.source {
-        DeliverySource::Broadcast { broadcast, list } => (Some(broadcast.clone()), Some(list.clone())),
-        DeliverySource::Transactional { .. } => (None, None),
-    };
-    let state = message_state(outcome);
-    Message {
-        id: delivery.message.clone(),
-        external_id: None,
-        contact_email: delivery.recipient.clone(),
-        broadcast,
-        notification: None,
-        list,
-        template: delivery.template.clone(),
-        template_version: delivery.template_version,
-        state,
-        status_info: outcome.reason().map(str::to_owned),
-        data: None,
-        metadata: None,
-        options: EmailOptions::default(),
-        sent_at: (state == MessageState::Sent).then_some(now),
-        delivered_at: None,
-        failed_at: (state == MessageState::Failed).then_some(now),
-        opened_at: None,
-        clicked_at: None,
-        bounced_at: None,
-        complained_at: None,
-        unsubscribed_at: None,
-        created_at: delivery.created_at,
-        updated_at: now,
-    }
-}
-
-fn message_state(outcome: &Outcome) -> MessageState {
-    match outcome {
-        Outcome::Sent => MessageState::Sent,
-        Outcome::Retry { .. } => MessageState::Queued,
-        Outcome::Failed { .. } => MessageState::Failed,
-        Outcome::Unknown { .. } => MessageState::Unknown,
-    }
-}
-
-fn recipient_state(outcome: &Outcome) -> RecipientState {
-    match outcome {
-        Outcome::Sent => RecipientState::Sent,
-        Outcome::Retry { .. } => RecipientState::Queued,
-        Outcome::Failed { .. } => RecipientState::Failed,
-        Outcome::Unknown { .. } => RecipientState::Unknown,
-    }
 }

@@ -23,7 +23,7 @@ pub struct Work {
 pub struct Promise<'a> {
     work: &'a Work,
     workspace: WorkspaceId,
-    kind: WorkKind,
+    kinds: Vec<WorkKind>,
     promised_at: Timestamp,
 }
 
@@ -77,7 +77,7 @@ impl Work {
             promised.insert(key, now);
             now
         };
-        Ok(Promise { work: self, workspace: workspace.clone(), kind, promised_at })
+        Ok(Promise { work: self, workspace: workspace.clone(), kinds: vec![kind], promised_at })
     }
 
     /// After a look at the work of an entry: keeps the entry until its next moment, and at least
@@ -115,6 +115,13 @@ impl Work {
 }
 
 impl Promise<'_> {
+    /// Both promises as one, for a unit of work of the same workspace that makes work of both kinds.
+    pub fn and(mut self, other: Self) -> Self {
+        self.kinds.extend(other.kinds);
+        self.promised_at = self.promised_at.min(other.promised_at);
+        self
+    }
+
     /// Commits the unit of work that makes the promised work, and wakes whoever does it.
     ///
     /// # Errors
@@ -125,7 +132,9 @@ impl Promise<'_> {
             return Err(StoreError::Abandoned);
         }
         unit.commit().await?;
-        self.work.signal.notify(&self.workspace, self.kind);
+        for kind in self.kinds {
+            self.work.signal.notify(&self.workspace, kind);
+        }
         Ok(())
     }
 }

@@ -49,6 +49,24 @@ pub enum BroadcastState {
         /// When the last recipient was planned.
         completed_at: Timestamp,
     },
+    /// Nobody is planned and no mail is begun until it is resumed.
+    Paused {
+        /// When it was started.
+        started_at: Timestamp,
+        /// When the last recipient was planned; `None` while some are missing.
+        completed_at: Option<Timestamp>,
+        /// When it was paused.
+        paused_at: Timestamp,
+    },
+    /// Ended for good: what had not been begun is never sent.
+    Cancelled {
+        /// When it was started.
+        started_at: Timestamp,
+        /// When the last recipient was planned; `None` when some never were.
+        completed_at: Option<Timestamp>,
+        /// When it was cancelled.
+        cancelled_at: Timestamp,
+    },
 }
 
 impl BroadcastState {
@@ -59,6 +77,8 @@ impl BroadcastState {
             Self::Draft => "draft",
             Self::Processing { .. } => "processing",
             Self::Processed { .. } => "processed",
+            Self::Paused { .. } => "paused",
+            Self::Cancelled { .. } => "cancelled",
         }
     }
 
@@ -67,7 +87,10 @@ impl BroadcastState {
     pub fn started_at(&self) -> Option<Timestamp> {
         match self {
             Self::Draft => None,
-            Self::Processing { started_at } | Self::Processed { started_at, .. } => Some(*started_at),
+            Self::Processing { started_at }
+            | Self::Processed { started_at, .. }
+            | Self::Paused { started_at, .. }
+            | Self::Cancelled { started_at, .. } => Some(*started_at),
         }
     }
 
@@ -76,8 +99,31 @@ impl BroadcastState {
     pub fn completed_at(&self) -> Option<Timestamp> {
         match self {
             Self::Processed { completed_at, .. } => Some(*completed_at),
+            Self::Paused { completed_at, .. } | Self::Cancelled { completed_at, .. } => *completed_at,
+            Self::Draft | Self::Processing { .. } => None,
+        }
+    }
+
+    /// When it was paused, while it is.
+    #[must_use]
+    pub fn paused_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Paused { paused_at, .. } => Some(*paused_at),
             _ => None,
         }
+    }
+
+    /// When it was cancelled.
+    #[must_use]
+    pub fn cancelled_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Cancelled { cancelled_at, .. } => Some(*cancelled_at),
+            _ => None,
+        }
+    }
+
+    fn refuse(&self, wanted: &'static str, allowed: &'static str) -> IllegalTransition {
+        IllegalTransition { status: self.name(), wanted, allowed }
     }
 }
 
@@ -138,10 +184,7 @@ impl BroadcastDraft {
     /// # Errors
     /// When the name is empty or too long, or there is not exactly one variation.
     pub fn into_broadcast(self, id: BroadcastId, now: Timestamp) -> Result<Broadcast, Invalid> {
-        let name = required_text(&self.name, 255).map_err(|e| Invalid::one("/name", e))?;
-        if self.variations.len() != 1 {
-            return Err(Invalid::one("/test_settings/variations", "must name exactly one template"));
-        }
+        let name = self.checked_name()?;
         Ok(Broadcast {
             id,
             name,
@@ -157,6 +200,15 @@ impl BroadcastDraft {
             updated_at: now,
         })
     }
+
+    /// The name without spaces around it, when the draft keeps every rule.
+    fn checked_name(&self) -> Result<String, Invalid> {
+        let name = required_text(&self.name, 255).map_err(|e| Invalid::one("/name", e))?;
+        if self.variations.len() != 1 {
+            return Err(Invalid::one("/test_settings/variations", "must name exactly one template"));
+        }
+        Ok(name)
+    }
 }
 
 /// The broadcast is in a state that does not allow this.
@@ -171,22 +223,123 @@ pub struct IllegalTransition {
     pub allowed: &'static str,
 }
 
+/// Why a broadcast was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// Its state does not allow it.
+    #[error(transparent)]
+    Transition(#[from] IllegalTransition),
+    /// The new content breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
 impl Broadcast {
+    /// Replaces what a client gives of it. One that was paused in the middle goes on with the new
+    /// content for those who are not planned yet; with another audience, everybody in it who has
+    /// not been planned is planned.
+    ///
+    /// # Errors
+    /// When it is neither a draft nor paused, or the new content breaks a rule.
+    pub fn edit(&mut self, draft: BroadcastDraft, now: Timestamp) -> Result<(), EditError> {
+        if !matches!(self.state, BroadcastState::Draft | BroadcastState::Paused { .. }) {
+            return Err(self.state.refuse("updated", "draft, paused").into());
+        }
+        self.name = draft.checked_name()?;
+        if self.audience != draft.audience {
+            self.audience = draft.audience;
+            self.cursor = None;
+            if let BroadcastState::Paused { completed_at, .. } = &mut self.state {
+                *completed_at = None;
+            }
+        }
+        self.variations = draft.variations;
+        self.utm = draft.utm;
+        self.metadata = draft.metadata;
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Takes another version of its template for those who are not planned yet. Does nothing before
+    /// it was started.
+    pub fn use_template_version(&mut self, version: i64) {
+        if let Some(launch) = &mut self.launch {
+            launch.template_version = version;
+        }
+    }
+
     /// Starts sending.
     ///
     /// # Errors
     /// When it is no draft.
     pub fn start(&mut self, launch: Launch, now: Timestamp) -> Result<(), IllegalTransition> {
         if self.state != BroadcastState::Draft {
-            return Err(IllegalTransition {
-                status: self.state.name(),
-                wanted: "scheduled",
-                allowed: "draft",
-            });
+            return Err(self.state.refuse("scheduled", "draft"));
         }
         self.state = BroadcastState::Processing { started_at: now };
         self.launch = Some(launch);
         self.updated_at = now;
+        Ok(())
+    }
+
+    /// Stops planning and sending until it is resumed.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pause(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
+        let (started_at, completed_at) = match self.state {
+            BroadcastState::Processing { started_at } => (started_at, None),
+            BroadcastState::Processed { started_at, completed_at } => (started_at, Some(completed_at)),
+            _ => return Err(self.state.refuse("paused", "processing, processed")),
+        };
+        self.state = BroadcastState::Paused { started_at, completed_at, paused_at: now };
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Goes on where it was paused.
+    ///
+    /// # Errors
+    /// When it is not paused.
+    pub fn resume(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
+        let BroadcastState::Paused { started_at, completed_at, .. } = self.state else {
+            return Err(self.state.refuse("resumed", "paused"));
+        };
+        self.state = match completed_at {
+            Some(completed_at) => BroadcastState::Processed { started_at, completed_at },
+            None => BroadcastState::Processing { started_at },
+        };
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Ends it for good.
+    ///
+    /// # Errors
+    /// When it is a draft or was cancelled before.
+    pub fn cancel(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
+        let started_at = match self.state {
+            BroadcastState::Processing { started_at }
+            | BroadcastState::Processed { started_at, .. }
+            | BroadcastState::Paused { started_at, .. } => started_at,
+            BroadcastState::Draft | BroadcastState::Cancelled { .. } => {
+                return Err(self.state.refuse("cancelled", "processing, processed, paused"));
+            }
+        };
+        let completed_at = self.state.completed_at();
+        self.state = BroadcastState::Cancelled { started_at, completed_at, cancelled_at: now };
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Whether it may be deleted.
+    ///
+    /// # Errors
+    /// While its recipients are being planned.
+    pub fn check_deletable(&self) -> Result<(), IllegalTransition> {
+        if matches!(self.state, BroadcastState::Processing { .. }) {
+            return Err(self.state.refuse("deleted", "draft, processed, paused, cancelled"));
+        }
         Ok(())
     }
 
@@ -223,11 +376,13 @@ pub enum RecipientState {
     Failed,
     /// The process ended while the mail was being handed over: it may or may not have gone out.
     Unknown,
+    /// The broadcast was cancelled before the mail was handed over.
+    Cancelled,
 }
 
 impl RecipientState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Queued, Self::Sent, Self::Failed, Self::Unknown];
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Sent, Self::Failed, Self::Unknown, Self::Cancelled];
 
     /// The stored name.
     #[must_use]
@@ -237,6 +392,7 @@ impl RecipientState {
             Self::Sent => "sent",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -270,13 +426,14 @@ pub struct Ledger {
     pub sent: u64,
     pub failed: u64,
     pub unknown: u64,
+    pub cancelled: u64,
 }
 
 impl Ledger {
     /// All recipients planned so far.
     #[must_use]
     pub fn planned(&self) -> u64 {
-        self.queued + self.sent + self.failed + self.unknown
+        self.queued + self.sent + self.failed + self.unknown + self.cancelled
     }
 }
 
@@ -315,6 +472,63 @@ mod tests {
             refused.to_string(),
             "a broadcast with status processing cannot be scheduled; allowed: draft"
         );
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + chrono::Duration::seconds(seconds)
+    }
+
+    fn draft_to(list: &str) -> BroadcastDraft {
+        let Broadcast { name, audience, variations, utm, metadata, .. } = broadcast();
+        let audience = Audience { list: ListId::parse(list).unwrap(), ..audience };
+        BroadcastDraft { name, audience, variations, utm, metadata }
+    }
+
+    #[test]
+    fn a_pause_goes_on_where_it_was() {
+        let mut running = broadcast();
+        running.start(launch(), at(1)).unwrap();
+        let mut done = running.clone();
+        done.complete(at(2));
+        for mut broadcast in [running, done] {
+            let before = broadcast.state.clone();
+            broadcast.pause(at(3)).unwrap();
+            assert_eq!(broadcast.state.paused_at(), Some(at(3)));
+            broadcast.resume(at(4)).unwrap();
+            assert_eq!(broadcast.state, before);
+        }
+    }
+
+    #[test]
+    fn each_refusal_names_what_is_allowed() {
+        let mut draft = broadcast();
+        assert_eq!(draft.pause(at(1)).unwrap_err().allowed, "processing, processed");
+        assert_eq!(draft.resume(at(1)).unwrap_err().allowed, "paused");
+        assert_eq!(draft.cancel(at(1)).unwrap_err().allowed, "processing, processed, paused");
+        draft.start(launch(), at(1)).unwrap();
+        let mut running = draft;
+        assert_eq!(running.check_deletable().unwrap_err().allowed, "draft, processed, paused, cancelled");
+        let EditError::Transition(refused) = running.edit(draft_to("news"), at(2)).unwrap_err() else {
+            panic!("a rule was broken instead");
+        };
+        assert_eq!(refused.allowed, "draft, paused");
+        running.cancel(at(2)).unwrap();
+        assert_eq!(running.state.cancelled_at(), Some(at(2)));
+        running.cancel(at(3)).unwrap_err();
+        running.check_deletable().unwrap();
+    }
+
+    #[test]
+    fn another_audience_is_planned_from_its_beginning() {
+        let mut broadcast = broadcast();
+        broadcast.start(launch(), at(1)).unwrap();
+        broadcast.advance(EmailAddress::parse("zoe@shop.example").unwrap(), 1, at(1));
+        broadcast.complete(at(2));
+        broadcast.pause(at(3)).unwrap();
+        broadcast.edit(draft_to("news"), at(4)).unwrap();
+        assert!(broadcast.cursor.is_some() && broadcast.state.completed_at().is_some());
+        broadcast.edit(draft_to("vip"), at(5)).unwrap();
+        assert!(broadcast.cursor.is_none() && broadcast.state.completed_at().is_none());
     }
 
     #[test]

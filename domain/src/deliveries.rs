@@ -33,6 +33,15 @@ impl DeliverySource {
             Self::Broadcast { .. } => 5,
         }
     }
+
+    /// The broadcast, when it is part of one.
+    #[must_use]
+    pub fn broadcast(&self) -> Option<&BroadcastId> {
+        match self {
+            Self::Transactional { .. } => None,
+            Self::Broadcast { broadcast, .. } => Some(broadcast),
+        }
+    }
 }
 
 /// A mail to hand over. The row is deleted when the outcome is final.

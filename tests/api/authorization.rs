@@ -54,6 +54,8 @@ fn cases() -> Vec<Case> {
     let variations = json!({"variations": [{"template_id": "t"}]});
     let broadcast =
         json!({"workspace_id": "WS", "name": "b", "audience": audience, "test_settings": variations});
+    let mut changed_broadcast = broadcast.clone();
+    changed_broadcast["id"] = BROADCAST.into();
     let with_id = |id: &str| json!({"workspace_id": "WS", "id": id});
     let on_list = json!({"workspace_id": "WS", "email": "a@b.example", "list_id": "l", "status": "active"});
     let named = |id: &str| format!("workspace_id=WS&id={id}");
@@ -141,6 +143,11 @@ fn cases() -> Vec<Case> {
             json!({"workspace_id": "WS", "notification": message}),
         ),
         post("/api/broadcasts.create", Write("broadcasts"), broadcast),
+        post("/api/broadcasts.update", Write("broadcasts"), changed_broadcast),
+        post("/api/broadcasts.pause", Write("broadcasts"), with_id(BROADCAST)),
+        post("/api/broadcasts.resume", Write("broadcasts"), with_id(BROADCAST)),
+        post("/api/broadcasts.cancel", Write("broadcasts"), with_id(BROADCAST)),
+        post("/api/broadcasts.delete", Write("broadcasts"), with_id(BROADCAST)),
         get("/api/broadcasts.get", Read("broadcasts"), &named(BROADCAST)),
         get("/api/broadcasts.list", Read("broadcasts"), "workspace_id=WS"),
         post(

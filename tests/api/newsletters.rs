@@ -39,7 +39,10 @@ async fn everybody_is_mailed_once_and_the_counts_add_up(server: &'static Server)
     let id = draft(&tenant, 1_100).await;
     start(&tenant, &id).await;
     let ledger = tenant.account(&id, 1_100).await;
-    assert_eq!(ledger, json!({"planned": 1_100, "queued": 0, "sent": 1_099, "failed": 1, "unknown": 0}));
+    assert_eq!(
+        ledger,
+        json!({"planned": 1_100, "queued": 0, "sent": 1_099, "failed": 1, "unknown": 0, "cancelled": 0})
+    );
     let recipients: Vec<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
     let distinct: HashSet<_> = recipients.iter().collect();
     assert_eq!((recipients.len(), distinct.len()), (1_099, 1_099), "nobody twice, nobody missing");
@@ -111,6 +114,69 @@ async fn a_mail_server_that_defers_everything_delays_the_broadcast_only(server: 
     assert_eq!(sink.count(), 20);
 }
 
+/// What a broadcast is and what its account says, which adds up.
+async fn standing(tenant: &Tenant, id: &str) -> (String, Value) {
+    let broadcast = tenant.get("broadcasts.get", &format!("id={id}")).await.ok();
+    let ledger = tenant.get("broadcasts.ledger", &format!("id={id}")).await.ok()["ledger"].clone();
+    let states = ["queued", "sent", "failed", "unknown", "cancelled"];
+    let sum: u64 = states.iter().filter_map(|state| ledger[state].as_u64()).sum();
+    assert_eq!(ledger["planned"].as_u64(), Some(sum), "the account adds up at any moment");
+    (broadcast["broadcast"]["status"].as_str().unwrap().to_owned(), ledger)
+}
+
+async fn pauses_and_resumes_lose_nobody_and_mail_nobody_twice(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 1_500).await;
+    start(&tenant, &id).await;
+    for _ in 0..10 {
+        tenant.post("broadcasts.pause", json!({"id": id})).await.ok();
+        assert_eq!(standing(&tenant, &id).await.0, "paused");
+        let refused = tenant.post("broadcasts.pause", json!({"id": id})).await.problem(409);
+        assert!(refused["error"].as_str().unwrap().contains("allowed: processing, processed"));
+        tenant.post("broadcasts.resume", json!({"id": id})).await.ok();
+    }
+    let ledger = tenant.account(&id, 1_500).await;
+    assert_eq!(ledger["sent"], 1_500);
+    let recipients: Vec<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
+    let distinct: HashSet<_> = recipients.iter().collect();
+    assert_eq!((recipients.len(), distinct.len()), (1_500, 1_500));
+}
+
+async fn a_cancelled_broadcast_accounts_for_everybody(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 1_500).await;
+    tenant.post("broadcasts.cancel", json!({"id": id})).await.problem(409);
+    start(&tenant, &id).await;
+    tenant.post("broadcasts.pause", json!({"id": id})).await.ok();
+    let (_, paused) = standing(&tenant, &id).await;
+    tenant.post("broadcasts.cancel", json!({"id": id})).await.ok();
+    let planned = paused["planned"].as_u64().unwrap();
+    let ledger = tenant.account(&id, planned).await;
+    assert_eq!(standing(&tenant, &id).await.0, "cancelled");
+    assert_eq!(ledger["sent"].as_u64().unwrap() + ledger["cancelled"].as_u64().unwrap(), planned);
+    assert_eq!(sink.count() as u64, ledger["sent"].as_u64().unwrap());
+    tenant.post("broadcasts.resume", json!({"id": id})).await.problem(409);
+    tenant.post("broadcasts.delete", json!({"id": id})).await.ok();
+    tenant.get("broadcasts.get", &format!("id={id}")).await.problem(404);
+}
+
+async fn a_draft_is_replaced_as_a_whole(server: &'static Server) {
+    let tenant = server.tenant().await;
+    let id = draft(&tenant, 1).await;
+    let body = json!({"id": id, "name": "July", "audience": {"list": "news"},
+        "test_settings": {"variations": [{"variation_name": "B", "template_id": "june"}]},
+        "schedule": {"is_scheduled": false, "use_recipient_timezone": false}});
+    let changed = tenant.post("broadcasts.update", body.clone()).await.ok();
+    assert_eq!(changed["broadcast"]["name"], "July");
+    assert_eq!(changed["broadcast"].get("utm_parameters"), None, "what is left out is gone");
+    start(&tenant, &id).await;
+    tenant.account(&id, 1).await;
+    let refused = tenant.post("broadcasts.update", body).await.problem(409);
+    assert!(refused["error"].as_str().unwrap().contains("allowed: draft, paused"), "{refused}");
+}
+
 async fn what_is_not_built_yet_is_refused(server: &'static Server) {
     let tenant = server.tenant().await;
     let id = draft(&tenant, 0).await;
@@ -121,7 +187,10 @@ async fn what_is_not_built_yet_is_refused(server: &'static Server) {
         "test_settings": {"enabled": true, "variations": [{"template_id": "june"}, {"template_id": "june"}]}});
     let problem = tenant.post("broadcasts.create", body).await.problem(400);
     assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
-    tenant.post("broadcasts.pause", json!({"id": id})).await.problem(404);
+    tenant.post("broadcasts.selectWinner", json!({"id": id})).await.problem(404);
+    let scheduled = json!({"id": id, "name": "x", "audience": {"list": "news"},
+        "test_settings": {"variations": [{"template_id": "june"}]}, "schedule": {"is_scheduled": true}});
+    tenant.post("broadcasts.update", scheduled).await.problem(400);
 }
 
 on_both_databases! {
@@ -129,5 +198,8 @@ on_both_databases! {
     the_mail_carries_a_working_way_out
     a_broadcast_starts_once
     a_mail_server_that_defers_everything_delays_the_broadcast_only
+    pauses_and_resumes_lose_nobody_and_mail_nobody_twice
+    a_cancelled_broadcast_accounts_for_everybody
+    a_draft_is_replaced_as_a_whole
     what_is_not_built_yet_is_refused
 }

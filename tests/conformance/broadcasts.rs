@@ -3,7 +3,9 @@
 use crate::{
     backends::Store,
     cases,
-    samples::{address, at, broadcast, broadcast_id, integration_id, message_id, recipient},
+    samples::{
+        address, at, broadcast, broadcast_delivery, broadcast_id, integration_id, message_id, recipient,
+    },
 };
 use application::{
     page::Counted,
@@ -31,6 +33,8 @@ cases![
     many_recipients_are_added_in_one_call,
     recipient_states_are_found_by_broadcast_and_message,
     states_of_unknown_recipients_are_passed_over,
+    queued_recipients_without_a_mail_in_the_queue_are_cancelled,
+    a_deleted_broadcast_takes_its_account_along,
     an_account_without_lines_counts_nothing,
 ];
 
@@ -83,7 +87,22 @@ async fn a_broadcast_is_read_as_it_was_stored(store: &Store) {
 }
 
 async fn every_state_is_kept(store: &Store) {
-    let all = [broadcast(1, 0), processing(2, 0), processed(3, 0)];
+    let stopped = |mut broadcast: Broadcast, cancelled: bool| {
+        broadcast.pause(at(40)).unwrap();
+        if cancelled {
+            broadcast.cancel(at(50)).unwrap();
+        }
+        broadcast
+    };
+    let all = [
+        broadcast(1, 0),
+        processing(2, 0),
+        processed(3, 0),
+        stopped(processing(4, 0), false),
+        stopped(processed(5, 0), false),
+        stopped(processing(6, 0), true),
+        stopped(processed(7, 0), true),
+    ];
     keep(store, &all).await;
     let mut store = store.read().await;
     for kept in all {
@@ -201,7 +220,7 @@ async fn recipient_states_are_found_by_broadcast_and_message(store: &Store) {
     unit.commit().await.unwrap();
     let mut store = store.read().await;
     let counted = store.ledger(&broadcast_id(1)).await.unwrap();
-    assert_eq!(counted, Ledger { queued: 2, sent: 1, failed: 1, unknown: 1 });
+    assert_eq!(counted, Ledger { queued: 2, sent: 1, failed: 1, unknown: 1, cancelled: 0 });
     assert_eq!(store.ledger(&broadcast_id(2)).await.unwrap().queued, 1);
 }
 
@@ -211,6 +230,31 @@ async fn states_of_unknown_recipients_are_passed_over(store: &Store) {
     unit.set_recipient_states(&[(broadcast_id(1), message_id(9), RecipientState::Sent)]).await.unwrap();
     unit.set_recipient_states(&[]).await.unwrap();
     assert_eq!(ledger(&mut *unit).await, Ledger { queued: 1, ..Ledger::default() });
+}
+
+async fn queued_recipients_without_a_mail_in_the_queue_are_cancelled(store: &Store) {
+    let mut unit = store.write().await;
+    let lines: Vec<_> = (1..=3).map(|n| recipient(&format!("c{n}"), n)).collect();
+    unit.insert_recipients_if_absent(&lines).await.unwrap();
+    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 9) };
+    unit.insert_recipients_if_absent(&[elsewhere]).await.unwrap();
+    unit.set_recipient_states(&[(broadcast_id(1), message_id(1), RecipientState::Sent)]).await.unwrap();
+    unit.insert_deliveries(&[broadcast_delivery(2, 0)]).await.unwrap();
+    unit.cancel_recipients(&broadcast_id(1)).await.unwrap();
+    assert_eq!(ledger(&mut *unit).await, Ledger { queued: 1, sent: 1, cancelled: 1, ..Ledger::default() });
+    assert_eq!(unit.ledger(&broadcast_id(2)).await.unwrap().queued, 1);
+}
+
+async fn a_deleted_broadcast_takes_its_account_along(store: &Store) {
+    keep(store, &[broadcast(1, 0), broadcast(2, 0)]).await;
+    let mut unit = store.write().await;
+    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 9) };
+    unit.insert_recipients_if_absent(&[recipient("ana", 1), elsewhere]).await.unwrap();
+    assert!(unit.delete_broadcast(&broadcast_id(1)).await.unwrap());
+    assert!(!unit.delete_broadcast(&broadcast_id(1)).await.unwrap());
+    assert_eq!(unit.broadcast(&broadcast_id(1)).await.unwrap(), None);
+    assert_eq!(ledger(&mut *unit).await, Ledger::default());
+    assert_eq!(unit.ledger(&broadcast_id(2)).await.unwrap().queued, 1);
 }
 
 async fn an_account_without_lines_counts_nothing(store: &Store) {

@@ -3,11 +3,11 @@
 use crate::{
     backends::Store,
     cases,
-    samples::{at, broadcast_delivery, delivery, integration_id, message_id},
+    samples::{at, broadcast_delivery, broadcast_id, delivery, integration_id, list_id, message_id},
 };
 use application::ports::{Claim, Settled, StoreError, UnitOfWork};
 use domain::{
-    deliveries::{Delivery, Outcome},
+    deliveries::{Delivery, DeliverySource, Outcome},
     ids::MessageId,
 };
 use std::collections::BTreeSet;
@@ -41,6 +41,11 @@ cases![
     many_deliveries_are_settled_in_one_call,
     a_released_delivery_waits_again_untried,
     what_is_begun_or_waits_is_not_released,
+    what_is_set_aside_is_neither_claimed_nor_due,
+    a_claim_that_is_set_aside_is_not_begun_even_when_claimed_anew,
+    what_is_begun_is_not_set_aside,
+    what_is_put_back_waits_until_its_moment,
+    all_but_begun_deliveries_of_a_broadcast_are_removed,
     an_empty_queue_is_never_due,
     the_queue_is_due_with_its_earliest_delivery_or_lapse,
 ];
@@ -327,6 +332,72 @@ async fn what_is_begun_or_waits_is_not_released(store: &Store) {
     unit.release_deliveries(&[]).await.unwrap();
     let claimed = unit.claim_deliveries(9, &[], at(5), at(65)).await.unwrap();
     assert_eq!(claimed, [Delivery { attempts: 5, ..delivery(2, 5) }]);
+}
+
+/// A delivery of broadcast 2.
+fn elsewhere(number: u32, due: i64) -> Delivery {
+    let source = DeliverySource::Broadcast { broadcast: broadcast_id(2), list: list_id("news") };
+    Delivery { source, ..delivery(number, due) }
+}
+
+async fn what_is_set_aside_is_neither_claimed_nor_due(store: &Store) {
+    let mut unit = unit_with(store, &[broadcast_delivery(1, 0), delivery(2, 5), elsewhere(3, 6)]).await;
+    unit.set_deliveries_aside(&broadcast_id(1)).await.unwrap();
+    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(5)));
+    assert_eq!(claim(&mut *unit, 9, 9).await, [2, 3].map(message_id));
+}
+
+async fn a_claim_that_is_set_aside_is_not_begun_even_when_claimed_anew(store: &Store) {
+    let mut unit = unit_with(store, &[broadcast_delivery(1, 0)]).await;
+    claim(&mut *unit, 9, 0).await;
+    unit.set_deliveries_aside(&broadcast_id(1)).await.unwrap();
+    assert_eq!(unit.begin_deliveries(&[first_claim(1)]).await.unwrap(), []);
+    unit.release_deliveries(&[message_id(1)]).await.unwrap();
+    assert_eq!(unit.release_lapsed(at(500)).await.unwrap(), 0);
+    unit.put_deliveries_back(&broadcast_id(1)).await.unwrap();
+    assert_eq!(claim(&mut *unit, 9, 0).await, [message_id(1)]);
+    assert_eq!(unit.begin_deliveries(&[first_claim(1)]).await.unwrap(), []);
+}
+
+async fn what_is_begun_is_not_set_aside(store: &Store) {
+    let mut unit = unit_with(store, &[broadcast_delivery(1, 0)]).await;
+    begin(&mut *unit, 9, 0).await;
+    unit.set_deliveries_aside(&broadcast_id(1)).await.unwrap();
+    let settled = unit.settle_deliveries(&[settled(1, Outcome::Sent)]).await.unwrap();
+    assert_eq!(settled, [message_id(1)]);
+}
+
+async fn what_is_put_back_waits_until_its_moment(store: &Store) {
+    let mut unit = unit_with(store, &[broadcast_delivery(1, 10), elsewhere(2, 0)]).await;
+    for broadcast in [1, 2].map(broadcast_id) {
+        unit.set_deliveries_aside(&broadcast).await.unwrap();
+    }
+    unit.put_deliveries_back(&broadcast_id(1)).await.unwrap();
+    assert_eq!(claim(&mut *unit, 9, 9).await, []);
+    assert_eq!(claim(&mut *unit, 9, 10).await, [message_id(1)]);
+}
+
+async fn all_but_begun_deliveries_of_a_broadcast_are_removed(store: &Store) {
+    let mut unit = unit_with(store, &[broadcast_delivery(1, 0)]).await;
+    begin(&mut *unit, 9, 0).await;
+    unit.insert_deliveries(&[broadcast_delivery(2, 0)]).await.unwrap();
+    unit.set_deliveries_aside(&broadcast_id(1)).await.unwrap();
+    unit.insert_deliveries(&[broadcast_delivery(3, 0)]).await.unwrap();
+    claim(&mut *unit, 9, 0).await;
+    unit.insert_deliveries(&[broadcast_delivery(4, 0), delivery(5, 0), elsewhere(6, 0)]).await.unwrap();
+    let mut removed = Vec::new();
+    loop {
+        let some = unit.remove_deliveries(&broadcast_id(1), 2).await.unwrap();
+        if some.is_empty() {
+            break;
+        }
+        removed.extend(some);
+    }
+    removed.sort_by(|a, b| a.message.cmp(&b.message));
+    let tried = Delivery { attempts: 1, ..broadcast_delivery(3, 0) };
+    assert_eq!(removed, [broadcast_delivery(2, 0), tried, broadcast_delivery(4, 0)]);
+    assert_eq!(claim(&mut *unit, 9, 0).await, [5, 6].map(message_id));
+    assert_eq!(unit.settle_deliveries(&[settled(1, Outcome::Sent)]).await.unwrap(), [message_id(1)]);
 }
 
 async fn an_empty_queue_is_never_due(store: &Store) {

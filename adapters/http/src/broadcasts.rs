@@ -4,7 +4,8 @@ mod bodies;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
 use bodies::{
-    BroadcastAnswer, BroadcastsAnswer, CreateBody, LedgerAnswer, ScheduleBody, ScheduledAnswer, broadcast,
+    BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, LedgerAnswer, ScheduleBody,
+    UpdateBody, broadcast,
 };
 use domain::{ids::BroadcastId, validation::Invalid};
 use poem_openapi::{OpenApi, param::Query, payload::Json};
@@ -47,7 +48,7 @@ impl BroadcastsApi {
         bearer: Bearer,
         /// The workspace.
         workspace_id: Query<String>,
-        /// Only with this status: `draft`, `processing` or `processed`.
+        /// Only with this status: `draft`, `processing`, `processed`, `paused` or `cancelled`.
         status: Query<Option<String>>,
         /// 50 by default, at most 100.
         limit: Query<Option<u32>>,
@@ -74,11 +75,79 @@ impl BroadcastsApi {
         &self,
         bearer: Bearer,
         Body(body): Body<ScheduleBody>,
-    ) -> Result<Json<ScheduledAnswer>, Problem> {
+    ) -> Result<Json<DoneAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         let id = body.read()?;
         self.0.broadcasts.send_now(&caller, &id).await?;
-        Ok(Json(ScheduledAnswer { success: true }))
+        Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// Replaces the content of a draft or a paused broadcast
+    ///
+    /// When it was paused in the middle, mails that are in the queue stay as they were planned;
+    /// whoever is planned later is mailed with the latest version of the template that is named now.
+    /// With another audience, everybody in it who has not been planned is planned.
+    #[oai(path = "/broadcasts.update", method = "post", operation_id = "broadcastsUpdate")]
+    async fn update(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<UpdateBody>,
+    ) -> Result<Json<BroadcastAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let (id, draft) = body.read()?;
+        let changed = self.0.broadcasts.update(&caller, &id, draft).await?;
+        Ok(Json(BroadcastAnswer { broadcast: broadcast(&caller.workspace, changed) }))
+    }
+
+    /// Pauses a running broadcast
+    ///
+    /// Mails whose delivery has begun are finished, all others wait until it is resumed.
+    #[oai(path = "/broadcasts.pause", method = "post", operation_id = "broadcastsPause")]
+    async fn pause(&self, bearer: Bearer, Body(body): Body<ChosenBody>) -> Result<Json<DoneAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        self.0.broadcasts.pause(&caller, &broadcast_id(&body.id.0)?).await?;
+        Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// Goes on with a paused broadcast
+    #[oai(path = "/broadcasts.resume", method = "post", operation_id = "broadcastsResume")]
+    async fn resume(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<ChosenBody>,
+    ) -> Result<Json<DoneAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        self.0.broadcasts.resume(&caller, &broadcast_id(&body.id.0)?).await?;
+        Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// Ends a started broadcast for good
+    ///
+    /// Mails whose delivery has begun are finished, all others are never sent: the account counts
+    /// their recipients as cancelled.
+    #[oai(path = "/broadcasts.cancel", method = "post", operation_id = "broadcastsCancel")]
+    async fn cancel(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<ChosenBody>,
+    ) -> Result<Json<DoneAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        self.0.broadcasts.cancel(&caller, &broadcast_id(&body.id.0)?).await?;
+        Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// Deletes a broadcast that is not being processed
+    ///
+    /// Its account and its mails in the queue go with it; the message history stays.
+    #[oai(path = "/broadcasts.delete", method = "post", operation_id = "broadcastsDelete")]
+    async fn delete(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<ChosenBody>,
+    ) -> Result<Json<DoneAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        self.0.broadcasts.delete(&caller, &broadcast_id(&body.id.0)?).await?;
+        Ok(Json(DoneAnswer { success: true }))
     }
 
     /// The account of a broadcast: how many recipients are in which state

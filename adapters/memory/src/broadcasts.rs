@@ -95,6 +95,24 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn cancel_recipients(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        self.change(|state| {
+            for line in state.recipients.values_mut().filter(|l| l.broadcast == *broadcast) {
+                if line.state == RecipientState::Queued && !state.deliveries.contains_key(&line.message) {
+                    line.state = RecipientState::Cancelled;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn delete_broadcast(&mut self, id: &BroadcastId) -> Result<bool, StoreError> {
+        self.change(|state| {
+            state.recipients.retain(|(broadcast, _), _| broadcast != id);
+            Ok(state.broadcasts.remove(id).is_some())
+        })
+    }
+
     async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError> {
         self.look(|state| {
             let mut ledger = Ledger::default();
@@ -104,6 +122,7 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
                     RecipientState::Sent => &mut ledger.sent,
                     RecipientState::Failed => &mut ledger.failed,
                     RecipientState::Unknown => &mut ledger.unknown,
+                    RecipientState::Cancelled => &mut ledger.cancelled,
                 } += 1;
             }
             ledger

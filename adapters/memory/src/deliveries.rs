@@ -8,8 +8,8 @@ use application::ports::{Claim, DeliveryStore, Settled, StoreError};
 use async_trait::async_trait;
 use domain::{
     Timestamp,
-    deliveries::{Delivery, Outcome},
-    ids::{IntegrationId, MessageId},
+    deliveries::{Delivery, DeliverySource, Outcome},
+    ids::{BroadcastId, IntegrationId, MessageId},
 };
 use std::collections::btree_map::Entry;
 
@@ -25,6 +25,7 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
                             delivery: delivery.clone(),
                             claimed_until: None,
                             begun: false,
+                            aside: false,
                         });
                     }
                 }
@@ -43,6 +44,7 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
         self.change(|state| {
             let free = |q: &&mut Queued| {
                 q.claimed_until.is_none()
+                    && !q.aside
                     && q.delivery.due_at <= now
                     && !except.contains(&q.delivery.integration)
             };
@@ -140,10 +142,49 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn set_deliveries_aside(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        self.change(|state| {
+            for queued in state.deliveries.values_mut().filter(|q| !q.begun && q.is_of(broadcast)) {
+                queued.claimed_until = None;
+                queued.aside = true;
+            }
+            Ok(())
+        })
+    }
+
+    async fn put_deliveries_back(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        self.change(|state| {
+            state.deliveries.values_mut().filter(|q| q.is_of(broadcast)).for_each(|q| q.aside = false);
+            Ok(())
+        })
+    }
+
+    async fn remove_deliveries(
+        &mut self,
+        broadcast: &BroadcastId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.change(|state| {
+            let chosen = state.deliveries.values().filter(|q| !q.begun && q.is_of(broadcast)).take(limit);
+            let removed: Vec<_> = chosen.map(|q| q.delivery.clone()).collect();
+            for delivery in &removed {
+                state.deliveries.remove(&delivery.message);
+            }
+            Ok(removed)
+        })
+    }
+
     async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         self.look(|state| {
-            state.deliveries.values().map(|q| q.claimed_until.unwrap_or(q.delivery.due_at)).min()
+            let moving = state.deliveries.values().filter(|q| !q.aside);
+            moving.map(|q| q.claimed_until.unwrap_or(q.delivery.due_at)).min()
         })
+    }
+}
+
+impl Queued {
+    fn is_of(&self, broadcast: &BroadcastId) -> bool {
+        matches!(&self.delivery.source, DeliverySource::Broadcast { broadcast: b, .. } if b == broadcast)
     }
 }
 

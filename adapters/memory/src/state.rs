@@ -89,6 +89,8 @@ pub(crate) struct Queued {
     pub(crate) claimed_until: Option<Timestamp>,
     /// Whether it is being handed over; only while claimed.
     pub(crate) begun: bool,
+    /// Whether it is set aside; then it is not claimed.
+    pub(crate) aside: bool,
 }
 
 /// Whom an idempotency key belongs to.

@@ -47,6 +47,12 @@ pub trait BroadcastStore {
         states: &[(BroadcastId, MessageId, RecipientState)],
     ) -> Result<(), StoreError>;
 
+    /// Notes as cancelled every queued recipient of a broadcast whose mail is no longer in the queue.
+    async fn cancel_recipients(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError>;
+
+    /// Removes the broadcast with its account. Answers whether it was there.
+    async fn delete_broadcast(&mut self, id: &BroadcastId) -> Result<bool, StoreError>;
+
     /// The account of a broadcast, counted.
     async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError>;
 }

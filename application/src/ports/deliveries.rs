@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use domain::{
     Timestamp,
     deliveries::{Delivery, Outcome},
-    ids::{IntegrationId, MessageId},
+    ids::{BroadcastId, IntegrationId, MessageId},
 };
 
 /// The result of a claimed delivery.
@@ -26,8 +26,8 @@ pub struct Claim {
     pub attempts: u32,
 }
 
-/// Keeps the queue. A delivery is waiting, claimed or begun; a final outcome removes it. What was
-/// claimed but not begun has surely not been handed over, what was begun may have been.
+/// Keeps the queue. A delivery is waiting, claimed, begun or set aside; a final outcome removes it.
+/// What was claimed but not begun has surely not been handed over, what was begun may have been.
 #[async_trait]
 pub trait DeliveryStore {
     /// Adds waiting deliveries. Fails with [`StoreError::Duplicate`] when one exists.
@@ -69,6 +69,21 @@ pub trait DeliveryStore {
     /// Gives claimed deliveries back untried: they wait again and the attempt is not counted. One that
     /// is begun or waits is passed over.
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError>;
+
+    /// Sets aside what waits or is claimed of a broadcast, so that it is neither claimed nor begun
+    /// until it is put back. Attempts stay counted. What is begun is passed over.
+    async fn set_deliveries_aside(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError>;
+
+    /// Lets what was set aside of a broadcast wait again, each delivery until its moment.
+    async fn put_deliveries_back(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError>;
+
+    /// Removes up to `limit` deliveries of a broadcast, except begun ones. Answers which; none when
+    /// there are no more.
+    async fn remove_deliveries(
+        &mut self,
+        broadcast: &BroadcastId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
 
     /// The earliest moment at which a waiting delivery is due or a lease runs out.
     async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError>;

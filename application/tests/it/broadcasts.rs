@@ -1,10 +1,11 @@
 use crate::support::{READ, Stage, WRITE, all_but, email, news, owner, welcome, workspace};
 use application::{
     failure::{Failure as _, FailureKind},
-    ports::WorkKind,
+    ports::{Settled, WorkKind},
 };
 use domain::{
     broadcasts::{Audience, Broadcast, BroadcastDraft, Ledger, Variation},
+    deliveries::Outcome,
     ids::{BroadcastId, ListId},
     lists::MembershipStatus,
     permissions::Resource,
@@ -133,6 +134,150 @@ async fn a_draft_names_an_existing_list_and_one_template() {
     assert_eq!(stage.broadcasts.create(&owner(), none).await.unwrap_err().kind(), FailureKind::Invalid);
 }
 
+async fn ledger(stage: &Stage, broadcast: &Broadcast) -> Ledger {
+    stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_paused_broadcast_is_neither_planned_nor_sent() {
+    let stage = Stage::with_list(700).await;
+    let broadcast = started(&stage).await;
+    stage.broadcasts.plan(&workspace()).await.unwrap();
+    stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
+    assert!(!stage.broadcasts.plan(&workspace()).await.unwrap());
+    assert_eq!(stage.deliver_all().await, 0);
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { queued: 500, ..Ledger::default() });
+}
+
+#[tokio::test]
+async fn a_resumed_broadcast_reaches_everybody() {
+    let stage = Stage::with_list(700).await;
+    let broadcast = started(&stage).await;
+    stage.broadcasts.plan(&workspace()).await.unwrap();
+    stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
+    let before = stage.signal.signals().len();
+    stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap();
+    let woken = stage.signal.signals()[before..].to_vec();
+    assert_eq!(woken, [WorkKind::Planning, WorkKind::Deliveries].map(|kind| (workspace(), kind)));
+    plan_all(&stage).await;
+    while ledger(&stage, &broadcast).await.queued > 0 {
+        stage.deliver_all().await;
+        stage.clock.advance(chrono::Duration::seconds(1));
+    }
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { sent: 700, ..Ledger::default() });
+}
+
+#[tokio::test]
+async fn a_mail_already_begun_is_finished_after_a_pause_and_a_cancellation() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = started(&stage).await;
+    plan_all(&stage).await;
+    let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    let items: Vec<_> = batch.items().iter().collect();
+    stage.deliveries.begin(&batch, &items).await.unwrap();
+    stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { queued: 1, ..Ledger::default() });
+    let settled = stage.deliveries.deliver(&batch, items[0]).await;
+    stage.deliveries.record(&batch, &[settled]).await.unwrap();
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { sent: 1, ..Ledger::default() });
+}
+
+/// Begins the only mail of a broadcast, lets something happen, and has the provider defer the mail.
+async fn deferred_after(stage: &Stage, what: impl AsyncFnOnce()) {
+    let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    let items: Vec<_> = batch.items().iter().collect();
+    stage.deliveries.begin(&batch, &items).await.unwrap();
+    what().await;
+    let at = application::ports::Clock::now(&stage.clock) + chrono::Duration::minutes(1);
+    let outcome = Outcome::Retry { at, reason: "451 later".into() };
+    let settled = Settled { message: items[0].message().clone(), outcome };
+    stage.deliveries.record(&batch, &[settled]).await.unwrap();
+    stage.clock.advance(chrono::Duration::minutes(2));
+}
+
+#[tokio::test]
+async fn a_retry_waits_for_the_end_of_a_pause() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = started(&stage).await;
+    plan_all(&stage).await;
+    deferred_after(&stage, async || stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap()).await;
+    assert_eq!(stage.deliver_all().await, 0);
+    stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap();
+    stage.deliver_all().await;
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { sent: 1, ..Ledger::default() });
+}
+
+#[tokio::test]
+async fn nothing_of_a_cancelled_broadcast_is_tried_again() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = started(&stage).await;
+    plan_all(&stage).await;
+    deferred_after(&stage, async || stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap()).await;
+    assert_eq!(stage.deliver_all().await, 0);
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { cancelled: 1, ..Ledger::default() });
+    let stats = stage.messages.broadcast_stats(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!((stats.sent, stats.failed), (0, 1));
+}
+
+#[tokio::test]
+async fn nothing_of_a_deleted_broadcast_is_tried_again() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = started(&stage).await;
+    plan_all(&stage).await;
+    deferred_after(&stage, async || stage.broadcasts.delete(&owner(), &broadcast.id).await.unwrap()).await;
+    assert_eq!(stage.deliver_all().await, 0);
+    assert!(stage.mailer.sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_cancelled_broadcast_accounts_for_who_was_planned() {
+    let stage = Stage::with_list(700).await;
+    let broadcast = started(&stage).await;
+    stage.broadcasts.plan(&workspace()).await.unwrap();
+    stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap();
+    plan_all(&stage).await;
+    assert_eq!(stage.deliver_all().await, 0);
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { cancelled: 500, ..Ledger::default() });
+}
+
+#[tokio::test]
+async fn a_paused_broadcast_goes_on_with_its_new_content() {
+    let stage = Stage::with_list(700).await;
+    let broadcast = started(&stage).await;
+    stage.broadcasts.plan(&workspace()).await.unwrap();
+    stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
+    let renamed = BroadcastDraft { name: "July".into(), ..draft() };
+    let changed = stage.broadcasts.update(&owner(), &broadcast.id, renamed).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.state.name()), ("July", "paused"));
+    stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap();
+    plan_all(&stage).await;
+    assert_eq!(ledger(&stage, &broadcast).await.planned(), 700);
+}
+
+#[tokio::test]
+async fn a_running_broadcast_is_neither_updated_nor_deleted() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = started(&stage).await;
+    let codes = [
+        stage.broadcasts.update(&owner(), &broadcast.id, draft()).await.unwrap_err().code(),
+        stage.broadcasts.delete(&owner(), &broadcast.id).await.unwrap_err().code(),
+        stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap_err().code(),
+    ];
+    assert_eq!(codes, ["broadcast-status"; 3]);
+}
+
+#[tokio::test]
+async fn a_deleted_broadcast_is_gone() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
+    stage.broadcasts.delete(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!(
+        stage.broadcasts.get(&owner(), &broadcast.id).await.unwrap_err().code(),
+        "broadcast-not-found"
+    );
+}
+
 #[tokio::test]
 async fn every_use_case_needs_its_permission() {
     let stage = Stage::with_list(0).await;
@@ -142,9 +287,14 @@ async fn every_use_case_needs_its_permission() {
     let kinds = [
         stage.broadcasts.create(&no_write, draft()).await.unwrap_err().kind(),
         stage.broadcasts.send_now(&no_write, &id).await.unwrap_err().kind(),
+        stage.broadcasts.update(&no_write, &id, draft()).await.unwrap_err().kind(),
+        stage.broadcasts.pause(&no_write, &id).await.unwrap_err().kind(),
+        stage.broadcasts.resume(&no_write, &id).await.unwrap_err().kind(),
+        stage.broadcasts.cancel(&no_write, &id).await.unwrap_err().kind(),
+        stage.broadcasts.delete(&no_write, &id).await.unwrap_err().kind(),
         stage.broadcasts.get(&no_read, &id).await.unwrap_err().kind(),
         stage.broadcasts.list(&no_read, None, 1, 0).await.unwrap_err().kind(),
         stage.broadcasts.ledger(&no_read, &id).await.unwrap_err().kind(),
     ];
-    assert_eq!(kinds, [FailureKind::Forbidden; 5]);
+    assert_eq!(kinds, [FailureKind::Forbidden; 10]);
 }

@@ -30,6 +30,8 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(moment("updated_at"))
         .col(moment_if_any("started_at"))
         .col(moment_if_any("completed_at"))
+        .col(moment_if_any("paused_at"))
+        .col(moment_if_any("cancelled_at"))
         .take();
     let in_planning = index("broadcasts_in_planning", "broadcasts", &["started_at"])
         .and_where(Expr::col("status").eq("processing"))

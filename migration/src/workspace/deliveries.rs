@@ -27,9 +27,12 @@ pub(super) fn create(backend: DbBackend) -> Vec<String> {
     let waiting = index("deliveries_waiting", "deliveries", &["priority", "due_at", "message_id"])
         .and_where(Expr::col("state").eq("waiting"))
         .take();
+    let aside = index("deliveries_aside", "deliveries", &["source_id"])
+        .and_where(Expr::col("state").eq("aside"))
+        .take();
     let leased = index("deliveries_leased", "deliveries", &["state", "lease_until"])
         .and_where(Expr::col("lease_until").is_not_null())
         .take();
     let by_recipient = index("deliveries_recipient", "deliveries", &["recipient"]);
-    tables(backend, &table, &[waiting, leased, by_recipient])
+    tables(backend, &table, &[waiting, aside, leased, by_recipient])
 }

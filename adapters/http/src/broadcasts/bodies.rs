@@ -113,34 +113,103 @@ impl TryFrom<CreateBody> for BroadcastDraft {
 
     fn try_from(body: CreateBody) -> Result<Self, Invalid> {
         let mut check = Check::default();
-        let list = check.field("/audience/list", ListId::parse(&body.audience.list.0));
-        let no_segments = body.audience.segments.is_none_or(|segments| segments.is_empty());
+        let draft = body.draft(&mut check);
+        complete(check, draft)
+    }
+}
+
+impl CreateBody {
+    /// The draft; bad fields are noted, and it is `None` when it cannot be made.
+    fn draft(self, check: &mut Check) -> Option<BroadcastDraft> {
+        let list = check.field("/audience/list", ListId::parse(&self.audience.list.0));
+        let no_segments = self.audience.segments.is_none_or(|segments| segments.is_empty());
         check.require(no_segments, "/audience/segments", "segments are not supported yet");
         check.require(
-            !body.test_settings.enabled,
+            !self.test_settings.enabled,
             "/test_settings/enabled",
             "comparing variations is not supported yet",
         );
-        check.require(body.data_feed.is_none(), "/data_feed", "data feeds are not supported yet");
+        check.require(self.data_feed.is_none(), "/data_feed", "data feeds are not supported yet");
         let mut variations = Vec::new();
-        for (n, draft) in body.test_settings.variations.into_iter().enumerate() {
+        for (n, draft) in self.test_settings.variations.into_iter().enumerate() {
             let pointer = format!("/test_settings/variations/{n}/template_id");
             if let Some(template_id) = check.field(&pointer, TemplateId::parse(&draft.template_id.0)) {
                 let variation_name = text_of(draft.variation_name).unwrap_or_default();
                 variations.push(Variation { variation_name, template_id });
             }
         }
-        let metadata = object(&mut check, "/metadata", body.metadata);
-        let list = complete(check, list)?;
-        let exclude_unsubscribed = body.audience.exclude_unsubscribed;
-        Ok(Self {
-            name: body.name.0,
-            audience: Audience { list, segments: Vec::new(), exclude_unsubscribed },
+        let metadata = object(check, "/metadata", self.metadata);
+        let exclude_unsubscribed = self.audience.exclude_unsubscribed;
+        Some(BroadcastDraft {
+            name: self.name.0,
+            audience: Audience { list: list?, segments: Vec::new(), exclude_unsubscribed },
             variations,
-            utm: body.utm_parameters.map(Into::into).unwrap_or_default(),
+            utm: self.utm_parameters.map(Into::into).unwrap_or_default(),
             metadata,
         })
     }
+}
+
+/// The new content of a broadcast.
+#[derive(Object)]
+#[oai(rename = "BroadcastUpdate")]
+pub(super) struct UpdateBody {
+    pub(super) workspace_id: Text,
+    id: Text,
+    /// 1 to 255 characters.
+    name: Text,
+    audience: AudienceDraft,
+    test_settings: TestSettingsDraft,
+    #[oai(nullable)]
+    utm_parameters: Option<UtmBody>,
+    /// Stored for clients.
+    #[oai(nullable)]
+    metadata: Option<Value>,
+    #[oai(nullable)]
+    schedule: Option<ScheduleDraft>,
+    /// Not supported yet: must be left out.
+    #[oai(nullable)]
+    data_feed: Option<Value>,
+}
+
+/// When a broadcast is sent.
+#[derive(Object)]
+#[oai(rename = "ScheduleDraft")]
+struct ScheduleDraft {
+    /// Sending at a later date is not supported yet: must be left out or false.
+    #[oai(default)]
+    is_scheduled: bool,
+}
+
+impl UpdateBody {
+    pub(super) fn read(self) -> Result<(BroadcastId, BroadcastDraft), Invalid> {
+        let mut check = Check::default();
+        let id = check.field("/id", BroadcastId::parse(&self.id.0));
+        check.require(
+            self.schedule.is_none_or(|schedule| !schedule.is_scheduled),
+            "/schedule/is_scheduled",
+            "sending at a later date is not supported yet",
+        );
+        let content = CreateBody {
+            workspace_id: self.workspace_id,
+            name: self.name,
+            audience: self.audience,
+            test_settings: self.test_settings,
+            utm_parameters: self.utm_parameters,
+            metadata: self.metadata,
+            data_feed: self.data_feed,
+        };
+        let draft = content.draft(&mut check);
+        complete(check, id.zip(draft))
+    }
+}
+
+/// Names a broadcast.
+#[derive(Object)]
+#[oai(rename = "BroadcastChoice")]
+pub(super) struct ChosenBody {
+    pub(super) workspace_id: Text,
+    pub(super) id: Text,
 }
 
 /// Who a broadcast goes to.
@@ -187,7 +256,7 @@ pub(super) struct BroadcastBody {
     name: String,
     /// Always empty; kept for clients.
     channel_type: String,
-    /// `draft`, `processing`, or `processed` when every recipient is planned.
+    /// `draft`, `processing`, `processed` when every recipient is planned, `paused` or `cancelled`.
     status: String,
     audience: AudienceBody,
     schedule: ScheduleAnswer,
@@ -196,6 +265,8 @@ pub(super) struct BroadcastBody {
     metadata: Option<Value>,
     started_at: Option<Moment>,
     completed_at: Option<Moment>,
+    paused_at: Option<Moment>,
+    cancelled_at: Option<Moment>,
     /// Always 0; kept for clients.
     test_phase_recipient_count: u64,
     /// Always 0; kept for clients.
@@ -220,6 +291,8 @@ pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> Broadc
         status: broadcast.state.name().to_owned(),
         started_at: broadcast.state.started_at().map(Into::into),
         completed_at: broadcast.state.completed_at().map(Into::into),
+        paused_at: broadcast.state.paused_at().map(Into::into),
+        cancelled_at: broadcast.state.cancelled_at().map(Into::into),
         audience: AudienceBody {
             list: broadcast.audience.list.into(),
             segments: broadcast.audience.segments.into_iter().map(String::from).collect(),
@@ -276,7 +349,8 @@ impl ScheduleBody {
 }
 
 #[derive(Object)]
-pub(super) struct ScheduledAnswer {
+#[oai(rename = "BroadcastDone")]
+pub(super) struct DoneAnswer {
     pub(super) success: bool,
 }
 
@@ -290,6 +364,8 @@ pub(super) struct LedgerBody {
     failed: u64,
     /// Handed over without an answer: may or may not have gone out.
     unknown: u64,
+    /// Not handed over before the broadcast was cancelled.
+    cancelled: u64,
 }
 
 impl From<Ledger> for LedgerBody {
@@ -300,6 +376,7 @@ impl From<Ledger> for LedgerBody {
             sent: ledger.sent,
             failed: ledger.failed,
             unknown: ledger.unknown,
+            cancelled: ledger.cancelled,
         }
     }
 }

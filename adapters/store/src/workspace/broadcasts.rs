@@ -25,7 +25,7 @@ use sea_orm::{
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 17] = [
     "id",
     "created_at",
     "name",
@@ -41,6 +41,8 @@ const COLUMNS: [&str; 15] = [
     "updated_at",
     "started_at",
     "completed_at",
+    "paused_at",
+    "cancelled_at",
 ];
 /// Those of [`COLUMNS`] that never change.
 const FIXED: usize = 2;
@@ -158,6 +160,33 @@ impl BroadcastStore for Session {
         Ok(())
     }
 
+    async fn cancel_recipients(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        let in_queue = Query::select()
+            .column("message_id")
+            .from("deliveries")
+            .and_where(Expr::col("source_id").eq(broadcast.as_str()))
+            .take();
+        let statement = Query::update()
+            .table("broadcast_recipients")
+            .value("state", RecipientState::Cancelled.name())
+            .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()))
+            .and_where(Expr::col("state").eq(RecipientState::Queued.name()))
+            .and_where(Expr::col("message_id").not_in_subquery(in_queue))
+            .take();
+        self.exec(&statement).await.map(drop)
+    }
+
+    async fn delete_broadcast(&mut self, id: &BroadcastId) -> Result<bool, StoreError> {
+        let id = id.as_str();
+        let lines = Query::delete()
+            .from_table("broadcast_recipients")
+            .and_where(Expr::col("broadcast_id").eq(id))
+            .take();
+        self.exec(&lines).await?;
+        let broadcast = Query::delete().from_table("broadcasts").and_where(Expr::col("id").eq(id)).take();
+        Ok(self.exec(&broadcast).await? > 0)
+    }
+
     async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError> {
         let query = count_of_rows(&mut Query::select())
             .column("state")
@@ -173,6 +202,7 @@ impl BroadcastStore for Session {
                 RecipientState::Sent => ledger.sent = number,
                 RecipientState::Failed => ledger.failed = number,
                 RecipientState::Unknown => ledger.unknown = number,
+                RecipientState::Cancelled => ledger.cancelled = number,
             }
         }
         Ok(ledger)
@@ -184,7 +214,7 @@ fn one(id: &BroadcastId) -> SelectStatement {
 }
 
 /// The values of [`COLUMNS`].
-fn values(broadcast: &Broadcast) -> Result<[Value; 15], StoreError> {
+fn values(broadcast: &Broadcast) -> Result<[Value; 17], StoreError> {
     let launch = broadcast.launch.as_ref();
     let enqueued =
         i64::try_from(broadcast.enqueued_count).map_err(|_| Failure::Unwritable("enqueued_count"))?;
@@ -205,6 +235,8 @@ fn values(broadcast: &Broadcast) -> Result<[Value; 15], StoreError> {
         broadcast.updated_at.into(),
         broadcast.state.started_at().into(),
         broadcast.state.completed_at().into(),
+        broadcast.state.paused_at().into(),
+        broadcast.state.cancelled_at().into(),
     ])
 }
 
@@ -238,11 +270,19 @@ fn state(row: &QueryResult) -> Result<BroadcastState, StoreError> {
     let status: String = row.field("status")?;
     let started_at: Option<Timestamp> = row.field("started_at")?;
     let completed_at: Option<Timestamp> = row.field("completed_at")?;
-    match (status.as_str(), started_at, completed_at) {
+    let paused_at: Option<Timestamp> = row.field("paused_at")?;
+    let cancelled_at: Option<Timestamp> = row.field("cancelled_at")?;
+    match (status.as_str(), started_at, completed_at, paused_at, cancelled_at) {
         ("draft", ..) => Ok(BroadcastState::Draft),
-        ("processing", Some(started_at), _) => Ok(BroadcastState::Processing { started_at }),
-        ("processed", Some(started_at), Some(completed_at)) => {
+        ("processing", Some(started_at), ..) => Ok(BroadcastState::Processing { started_at }),
+        ("processed", Some(started_at), Some(completed_at), ..) => {
             Ok(BroadcastState::Processed { started_at, completed_at })
+        }
+        ("paused", Some(started_at), completed_at, Some(paused_at), _) => {
+            Ok(BroadcastState::Paused { started_at, completed_at, paused_at })
+        }
+        ("cancelled", Some(started_at), completed_at, _, Some(cancelled_at)) => {
+            Ok(BroadcastState::Cancelled { started_at, completed_at, cancelled_at })
         }
         _ => Err(Failure::Unreadable("status".into()).into()),
     }

@@ -127,7 +127,7 @@ impl ContactStore for Session {
         let deliveries = Query::delete()
             .from_table("deliveries")
             .and_where(Expr::col("recipient").eq(email))
-            .and_where(Expr::col("state").eq("waiting"))
+            .and_where(Expr::col("state").is_in(["waiting", "aside"]))
             .take();
         self.exec(&deliveries).await?;
         let messages = Query::update()

@@ -42,6 +42,7 @@ const COLUMNS: [&str; 11] = [
 const WAITING: &str = "waiting";
 const CLAIMED: &str = "claimed";
 const BEGUN: &str = "begun";
+const ASIDE: &str = "aside";
 
 #[async_trait]
 impl DeliveryStore for Session {
@@ -195,6 +196,49 @@ impl DeliveryStore for Session {
         self.exec(&statement).await.map(drop)
     }
 
+    async fn set_deliveries_aside(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        let statement = Query::update()
+            .table("deliveries")
+            .value("state", ASIDE)
+            .value("lease_until", Value::ChronoDateTimeUtc(None))
+            .and_where(of(broadcast))
+            .and_where(checked("state").is_in([WAITING, CLAIMED]))
+            .take();
+        self.exec(&statement).await.map(drop)
+    }
+
+    async fn put_deliveries_back(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        let statement = Query::update()
+            .table("deliveries")
+            .value("state", WAITING)
+            .and_where(of(broadcast))
+            .and_where(is(ASIDE))
+            .take();
+        self.exec(&statement).await.map(drop)
+    }
+
+    async fn remove_deliveries(
+        &mut self,
+        broadcast: &BroadcastId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        // A delivery that is begun at the same moment is waited for, and then passed over.
+        let chosen = Query::select()
+            .column("message_id")
+            .from("deliveries")
+            .and_where(of(broadcast))
+            .and_where(checked("state").is_in([WAITING, CLAIMED, ASIDE]))
+            .limit(rows(limit as u64))
+            .lock(LockType::Update)
+            .take();
+        let removal = Query::delete()
+            .from_table("deliveries")
+            .and_where(Expr::col("message_id").in_subquery(chosen))
+            .returning(Query::returning().columns(COLUMNS))
+            .take();
+        read_all(&self.all(&removal).await?, delivery)
+    }
+
     async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let mut next: Option<Timestamp> = None;
         for state in [CLAIMED, BEGUN] {
@@ -235,6 +279,11 @@ impl Session {
             .and_where(checked("state").eq(state))
             .take()
     }
+}
+
+/// That a delivery belongs to this broadcast.
+fn of(broadcast: &BroadcastId) -> Expr {
+    Expr::col("source_type").eq("broadcast").and(Expr::col("source_id").eq(broadcast.as_str()))
 }
 
 /// A condition that finds the index of the deliveries in this state.
