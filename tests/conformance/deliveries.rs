@@ -44,6 +44,7 @@ cases![
     what_is_set_aside_is_neither_claimed_nor_due,
     a_claim_that_is_set_aside_is_not_begun_even_when_claimed_anew,
     what_is_begun_is_not_set_aside,
+    a_retry_is_set_aside_by_the_unit_that_settles_it,
     what_is_put_back_waits_until_its_moment,
     all_but_begun_deliveries_of_a_broadcast_are_removed,
     an_empty_queue_is_never_due,
@@ -365,6 +366,17 @@ async fn what_is_begun_is_not_set_aside(store: &Store) {
     unit.set_deliveries_aside(&broadcast_id(1)).await.unwrap();
     let settled = unit.settle_deliveries(&[settled(1, Outcome::Sent)]).await.unwrap();
     assert_eq!(settled, [message_id(1)]);
+}
+
+async fn a_retry_is_set_aside_by_the_unit_that_settles_it(store: &Store) {
+    let mut unit = unit_with(store, &[broadcast_delivery(1, 0), broadcast_delivery(2, 0)]).await;
+    begin(&mut *unit, 9, 0).await;
+    unit.settle_deliveries(&[retry(1, 10), retry(2, 10)]).await.unwrap();
+    unit.set_retries_aside(&[]).await.unwrap();
+    unit.set_retries_aside(&[message_id(1), message_id(9)]).await.unwrap();
+    assert_eq!(claim(&mut *unit, 9, 10).await, [message_id(2)]);
+    unit.put_deliveries_back(&broadcast_id(1)).await.unwrap();
+    assert_eq!(claim(&mut *unit, 9, 10).await, [message_id(1)]);
 }
 
 async fn what_is_put_back_waits_until_its_moment(store: &Store) {

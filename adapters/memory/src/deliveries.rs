@@ -152,6 +152,17 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn set_retries_aside(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
+        self.change(|state| {
+            for message in messages {
+                if let Some(queued) = state.deliveries.get_mut(message) {
+                    queued.aside |= queued.claimed_until.is_none();
+                }
+            }
+            Ok(())
+        })
+    }
+
     async fn put_deliveries_back(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
         self.change(|state| {
             state.deliveries.values_mut().filter(|q| q.is_of(broadcast)).for_each(|q| q.aside = false);

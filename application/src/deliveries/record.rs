@@ -61,9 +61,9 @@ pub(super) async fn record(
         .map(|(delivery, outcome)| Settled { message: delivery.message.clone(), outcome: (*outcome).clone() })
         .collect();
     let held: HashSet<_> = store.settle_deliveries(&settled).await?.into_iter().collect();
-    for broadcast in &stopped.paused {
-        store.set_deliveries_aside(broadcast).await?;
-    }
+    let paused = retried.iter().filter(|d| stopped.is_paused(d) && held.contains(&d.message));
+    let paused: Vec<_> = paused.map(|delivery| delivery.message.clone()).collect();
+    store.set_retries_aside(&paused).await?;
     let ended: Vec<_> = ended.iter().filter(|(delivery, _)| held.contains(&delivery.message)).collect();
     let unwritten: Vec<_> = ended
         .iter()
@@ -104,11 +104,15 @@ pub(super) async fn record(
 /// Broadcasts that do not run and have deliveries to be tried again.
 #[derive(Default)]
 struct Stopped {
-    paused: Vec<BroadcastId>,
+    paused: HashSet<BroadcastId>,
     cancelled: HashSet<BroadcastId>,
 }
 
 impl Stopped {
+    fn is_paused(&self, delivery: &Delivery) -> bool {
+        delivery.source.broadcast().is_some_and(|broadcast| self.paused.contains(broadcast))
+    }
+
     fn is_cancelled(&self, delivery: &Delivery) -> bool {
         delivery.source.broadcast().is_some_and(|broadcast| self.cancelled.contains(broadcast))
     }
@@ -122,7 +126,9 @@ async fn stopped(store: &mut dyn UnitOfWork, retried: &[&Delivery]) -> Result<St
     let broadcasts: BTreeSet<_> = retried.iter().filter_map(|delivery| delivery.source.broadcast()).collect();
     for id in broadcasts {
         match store.broadcast_for_update(id).await?.map(|broadcast| broadcast.state) {
-            Some(BroadcastState::Paused { .. }) => stopped.paused.push(id.clone()),
+            Some(BroadcastState::Paused { .. }) => {
+                stopped.paused.insert(id.clone());
+            }
             Some(BroadcastState::Cancelled { .. }) | None => {
                 stopped.cancelled.insert(id.clone());
             }

@@ -71,14 +71,19 @@ pub trait DeliveryStore {
     async fn release_deliveries(&mut self, messages: &[MessageId]) -> Result<(), StoreError>;
 
     /// Sets aside what waits or is claimed of a broadcast, so that it is neither claimed nor begun
-    /// until it is put back. Attempts stay counted. What is begun is passed over.
+    /// until it is put back. Attempts stay counted. What is begun is passed over. Waits until other
+    /// units of work that change the queue have ended, so this one must not have changed it before.
     async fn set_deliveries_aside(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError>;
 
-    /// Lets what was set aside of a broadcast wait again, each delivery until its moment.
+    /// Sets deliveries aside that this unit of work has settled as to be tried again.
+    async fn set_retries_aside(&mut self, messages: &[MessageId]) -> Result<(), StoreError>;
+
+    /// Lets what was set aside of a broadcast wait again, each delivery until its moment. Waits like
+    /// [`DeliveryStore::set_deliveries_aside`].
     async fn put_deliveries_back(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError>;
 
     /// Removes up to `limit` deliveries of a broadcast, except begun ones. Answers which; none when
-    /// there are no more.
+    /// there are no more. Waits like [`DeliveryStore::set_deliveries_aside`].
     async fn remove_deliveries(
         &mut self,
         broadcast: &BroadcastId,

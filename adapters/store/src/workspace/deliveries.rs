@@ -14,7 +14,7 @@ use domain::{
     ids::{BroadcastId, IntegrationId, ListId, MessageId, NotificationId, TemplateId},
 };
 use sea_orm::{
-    QueryResult,
+    DbBackend, QueryResult, Statement,
     sea_query::{
         CommonTableExpression, Expr, ExprTrait as _, LockBehavior, LockType, Order, Query, SelectStatement,
         TableRef, UpdateStatement, Value, ValueTuple, WithClause,
@@ -197,6 +197,7 @@ impl DeliveryStore for Session {
     }
 
     async fn set_deliveries_aside(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        self.halt_queue().await?;
         let statement = Query::update()
             .table("deliveries")
             .value("state", ASIDE)
@@ -207,7 +208,17 @@ impl DeliveryStore for Session {
         self.exec(&statement).await.map(drop)
     }
 
+    async fn set_retries_aside(&mut self, messages: &[MessageId]) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.update_of(WAITING, messages.iter().map(MessageId::as_str));
+        statement.value("state", ASIDE);
+        self.exec(&statement).await.map(drop)
+    }
+
     async fn put_deliveries_back(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
+        self.halt_queue().await?;
         let statement = Query::update()
             .table("deliveries")
             .value("state", WAITING)
@@ -222,14 +233,13 @@ impl DeliveryStore for Session {
         broadcast: &BroadcastId,
         limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
-        // A delivery that is begun at the same moment is waited for, and then passed over.
+        self.halt_queue().await?;
         let chosen = Query::select()
             .column("message_id")
             .from("deliveries")
             .and_where(of(broadcast))
             .and_where(checked("state").is_in([WAITING, CLAIMED, ASIDE]))
             .limit(rows(limit as u64))
-            .lock(LockType::Update)
             .take();
         let removal = Query::delete()
             .from_table("deliveries")
@@ -267,6 +277,18 @@ impl DeliveryStore for Session {
 }
 
 impl Session {
+    /// Waits for units of work that change the queue to end, and keeps others from changing it until
+    /// this one ends. What changes many deliveries at once would otherwise wait for rows of a unit that
+    /// waits for its rows. To be called before this unit changes the queue itself.
+    async fn halt_queue(&mut self) -> Result<(), StoreError> {
+        // SQLite has one writer at a time.
+        if self.backend() == DbBackend::Postgres {
+            let lock = "LOCK TABLE deliveries IN SHARE ROW EXCLUSIVE MODE";
+            self.exec_raw(Statement::from_string(DbBackend::Postgres, lock)).await?;
+        }
+        Ok(())
+    }
+
     /// An update, without values yet, of those of the given deliveries that are in this state.
     fn update_of<'a>(
         &self,
