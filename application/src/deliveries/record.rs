@@ -89,9 +89,10 @@ pub(super) async fn record(
         .iter()
         .filter_map(|(delivery, outcome)| match &delivery.source {
             DeliverySource::Broadcast { broadcast, .. } if outcome.is_final() => {
-                let state = match given_up.contains(&delivery.message) {
-                    true => RecipientState::Cancelled,
-                    false => recipient_state(outcome),
+                let state = if given_up.contains(&delivery.message) {
+                    RecipientState::Cancelled
+                } else {
+                    recipient_state(outcome)
                 };
                 Some((broadcast.clone(), delivery.message.clone(), state))
             }
