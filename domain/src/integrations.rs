@@ -191,12 +191,12 @@ impl<S> ProviderSettings<S> {
     pub fn secret(&self, field: &str) -> Option<&S> {
         match (self, field) {
             (Self::Smtp(SmtpSettings { password, .. }), "password") => password.as_ref(),
-            (Self::Postmark(PostmarkSettings { server_token: s, .. }), "server_token")
-            | (Self::Mailgun(MailgunSettings { api_key: s, .. }), "api_key")
-            | (Self::Sendgrid(SendgridSettings { api_key: s }), "api_key")
-            | (Self::Mailjet(MailjetSettings { api_key: s, .. }), "api_key")
-            | (Self::Mailjet(MailjetSettings { secret_key: s, .. }), "secret_key")
-            | (Self::Sparkpost(SparkpostSettings { api_key: s, .. }), "api_key") => Some(s),
+            (Self::Postmark(postmark), "server_token") => Some(&postmark.server_token),
+            (Self::Mailgun(mailgun), "api_key") => Some(&mailgun.api_key),
+            (Self::Sendgrid(sendgrid), "api_key") => Some(&sendgrid.api_key),
+            (Self::Mailjet(mailjet), "api_key") => Some(&mailjet.api_key),
+            (Self::Mailjet(mailjet), "secret_key") => Some(&mailjet.secret_key),
+            (Self::Sparkpost(sparkpost), "api_key") => Some(&sparkpost.api_key),
             _ => None,
         }
     }

@@ -27,6 +27,9 @@ use tracing::{Span, field::Empty};
 #[error("TLS cannot be set up")]
 pub struct TlsError;
 
+/// How the answers of a provider are read.
+type Reading = fn(&Answer) -> Option<Complaint>;
+
 /// Speaks the HTTP interfaces of providers.
 pub struct HttpMailer {
     client: Client,
@@ -91,7 +94,7 @@ impl HttpMailer {
         &self,
         settings: &ProviderSettings<Secret>,
         letter: &Letter<'_>,
-    ) -> Result<(RequestBuilder, fn(&Answer) -> Option<Complaint>), SendError> {
+    ) -> Result<(RequestBuilder, Reading), SendError> {
         let (client, bases) = (&self.client, &self.config.bases);
         Ok(match settings {
             ProviderSettings::Postmark(postmark) => {
@@ -154,7 +157,7 @@ fn explain(error: &reqwest::Error) -> SendError {
     }
     let late = error.is_timeout();
     if error.is_connect() {
-        let private = causes(error).any(|cause| cause.is::<PrivateAddress>());
+        let private = causes(error).any(<dyn Error>::is::<PrivateAddress>);
         return unusable(match (private, late) {
             (true, _) => "its address is private, which is not allowed",
             (false, true) => "no connection: timed out",
