@@ -245,7 +245,7 @@ impl Deliveries {
         let mut providers = HashMap::new();
         for integration in integrations {
             let sealed = integration.provider;
-            let settings = sealed.settings.try_map_secrets(|s| vault.open(s)).map_err(unreadable)?;
+            let settings = sealed.settings.try_map_secrets(|_, s| vault.open(s)).map_err(unreadable)?;
             let route = MailRoute::Provider {
                 pool: Some((id.clone(), integration.id)),
                 settings: Arc::new(settings.clone()),

@@ -1,12 +1,13 @@
 //! Connections of a workspace to e-mail providers.
 
-mod hosts;
+mod checks;
+mod trial;
 
 use crate::{
     access::{Caller, Denied},
     failure::{Failure, FailureKind},
     platform::Platform,
-    ports::{Purpose, StoreError},
+    ports::{Mailer, Purpose, StoreError},
 };
 use domain::{
     email_address::EmailAddress,
@@ -22,6 +23,8 @@ use std::sync::Arc;
 /// The use cases of integrations.
 pub struct Integrations {
     platform: Arc<Platform>,
+    /// Takes the mails of workspaces.
+    mailer: Arc<dyn Mailer>,
 }
 
 /// Why a use case of integrations failed.
@@ -34,7 +37,9 @@ pub enum IntegrationsError {
     #[error("integrations of this type are not supported yet; the supported type is email")]
     UnsupportedType,
     /// An e-mail provider that the product does not have yet.
-    #[error("e-mail providers of this kind are not supported yet; the supported kind is smtp")]
+    #[error(
+        "e-mail providers of this kind are not supported yet; the supported kinds are smtp, postmark, mailgun, sendgrid, mailjet and sparkpost"
+    )]
     UnsupportedKind,
     /// A way to sign in to the mail server that the product does not have yet.
     #[error("SMTP with oauth2 is not supported yet; use auth_type basic")]
@@ -113,10 +118,10 @@ impl Integrations {
     /// Most integrations of a workspace.
     const MOST: usize = 50;
 
-    /// Takes its ports.
+    /// Takes its ports. The mailer is that of workspaces, not the installation's own.
     #[must_use]
-    pub fn new(platform: Arc<Platform>) -> Self {
-        Self { platform }
+    pub fn new(platform: Arc<Platform>, mailer: Arc<dyn Mailer>) -> Self {
+        Self { platform, mailer }
     }
 
     /// Adds an integration; its secrets are sealed.
@@ -137,7 +142,7 @@ impl Integrations {
             id: IntegrationId::from_uuid(platform.ids.uuid()),
             workspace: caller.workspace.clone(),
             name: draft.name.trim().to_owned(),
-            provider: self.provider(draft, None),
+            provider: self.provider(draft, None)?,
             created_at: now,
             updated_at: now,
         };
@@ -171,7 +176,7 @@ impl Integrations {
         let stored = store.integration(&caller.workspace, id).await?.ok_or(IntegrationsError::NotFound)?;
         let integration = Integration {
             name: draft.name.trim().to_owned(),
-            provider: self.provider(draft, Some(&stored.provider.settings)),
+            provider: self.provider(draft, Some(&stored.provider.settings))?,
             updated_at: self.platform.clock.now(),
             ..stored
         };
@@ -228,9 +233,9 @@ impl Integrations {
             sender.id.is_some() && draft.senders[..n].iter().any(|earlier| earlier.id == sender.id)
         });
         check.require(!repeated, "/provider/senders", "must not repeat an id");
-        let ProviderSettings::Smtp(smtp) = &draft.settings;
         let open = self.platform.installation.is_development();
-        check.nested("/provider/smtp", check_smtp(smtp, open));
+        let pointer = format!("/provider/{}", draft.settings.kind());
+        check.nested(&pointer, checks::settings(&draft.settings, open));
         check.finish()
     }
 
@@ -238,57 +243,40 @@ impl Integrations {
         &self,
         draft: IntegrationDraft,
         stored: Option<&ProviderSettings<Sealed>>,
-    ) -> EmailProvider<Sealed> {
-        let ProviderSettings::Smtp(smtp) = draft.settings;
-        let kept = stored.and_then(|ProviderSettings::Smtp(stored)| stored.password.clone());
-        let username = smtp.username.filter(|name| !name.is_empty());
-        let given = smtp.password.filter(|p| !p.is_empty()).map(|p| self.platform.vault.seal(&p));
-        let settings = ProviderSettings::Smtp(SmtpSettings {
-            host: smtp.host,
-            port: smtp.port,
-            security: smtp.security,
-            ehlo_hostname: smtp.ehlo_hostname,
-            password: given.or(kept).filter(|_| username.is_some()),
-            username,
-        });
+    ) -> Result<EmailProvider<Sealed>, Invalid> {
+        let kind = draft.settings.kind();
+        let kept = |field: &str| stored.filter(|s| s.kind() == kind).and_then(|s| s.secret(field)).cloned();
+        let seal = |secret: &Secret| self.platform.vault.seal(secret);
+        let settings = match draft.settings {
+            ProviderSettings::Smtp(smtp) => {
+                let username = smtp.username.filter(|name| !name.is_empty());
+                let given = smtp.password.filter(|p| !p.is_empty()).map(|p| seal(&p));
+                ProviderSettings::Smtp(SmtpSettings {
+                    host: smtp.host,
+                    port: smtp.port,
+                    security: smtp.security,
+                    ehlo_hostname: smtp.ehlo_hostname,
+                    password: given.or_else(|| kept("password")).filter(|_| username.is_some()),
+                    username,
+                })
+            }
+            over_http => over_http.try_map_secrets(|field, secret| {
+                let given = Some(secret).filter(|s| !s.is_empty()).map(seal);
+                given
+                    .or_else(|| kept(field))
+                    .ok_or_else(|| Invalid::one(format!("/provider/{kind}/{field}"), "is required"))
+            })?,
+        };
         let senders = draft.senders.into_iter().map(|sender| Sender {
             id: sender.id.unwrap_or_else(|| SenderId::from_uuid(self.platform.ids.uuid())),
             email: sender.email,
             name: sender.name,
             is_default: sender.is_default,
         });
-        EmailProvider {
+        Ok(EmailProvider {
             settings,
             senders: senders.collect(),
             rate_limit_per_minute: draft.rate_limit_per_minute,
-        }
+        })
     }
-}
-
-fn check_smtp(smtp: &SmtpSettings<Secret>, private_hosts: bool) -> Result<(), Invalid> {
-    let mut check = Check::default();
-    if hosts::is_host(&smtp.host) {
-        check.require(
-            private_hosts || hosts::may_be_public(&smtp.host),
-            "/host",
-            "must not be a loopback or private address; use the public name of the mail server",
-        );
-    } else {
-        check.problem("/host", "must be a host name or an IP address");
-    }
-    check.require(smtp.port > 0, "/port", "must be between 1 and 65535");
-    let greeting = smtp.ehlo_hostname.as_deref();
-    check.require(greeting.is_none_or(hosts::is_host), "/ehlo_hostname", "must be a host name");
-    let sound = |text: &str| text.chars().count() <= 1_000 && !text.chars().any(char::is_control);
-    check.require(
-        smtp.username.as_deref().is_none_or(sound),
-        "/username",
-        "must have at most 1000 characters, none of them a control character",
-    );
-    check.require(
-        smtp.password.as_ref().is_none_or(|p| sound(p.expose())),
-        "/password",
-        "must have at most 1000 characters, none of them a control character",
-    );
-    check.finish()
 }

@@ -1,5 +1,6 @@
 //! The application: every adapter in its port, started and stopped in order.
 
+mod mailers;
 mod ports;
 mod running;
 
@@ -48,7 +49,7 @@ impl App {
         let worker = settings.worker_enabled.then(|| ports.worker(&settings, wakeup));
         Ok(Self {
             users: ports.users(),
-            mailers: [ports.mailer.clone(), ports.system_mailer.clone()],
+            mailers: [ports.smtp.clone(), ports.system_smtp.clone()],
             store: ports.store,
             settings,
             worker,

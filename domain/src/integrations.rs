@@ -51,12 +51,82 @@ pub struct SmtpSettings<S> {
     pub password: Option<S>,
 }
 
+/// How to reach Postmark.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PostmarkSettings<S> {
+    /// The token of the server.
+    pub server_token: S,
+    /// The message stream that mails are sent through.
+    pub message_stream: String,
+}
+
+/// Where Mailgun keeps a domain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailgunRegion {
+    /// The United States.
+    #[default]
+    Us,
+    /// The European Union.
+    Eu,
+}
+
+/// How to reach Mailgun.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MailgunSettings<S> {
+    /// The sending domain, as registered there.
+    pub domain: String,
+    /// Where it is kept.
+    pub region: MailgunRegion,
+    /// The key of the API.
+    pub api_key: S,
+}
+
+/// How to reach `SendGrid`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SendgridSettings<S> {
+    /// The key of the API.
+    pub api_key: S,
+}
+
+/// How to reach Mailjet.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MailjetSettings<S> {
+    /// The public half of the key.
+    pub api_key: S,
+    /// The private half of the key.
+    pub secret_key: S,
+    /// Mails are checked and never delivered.
+    pub sandbox_mode: bool,
+}
+
+/// How to reach `SparkPost`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SparkpostSettings<S> {
+    /// Base URL of the API, without a slash at the end.
+    pub endpoint: String,
+    /// The key of the API.
+    pub api_key: S,
+    /// Mails are taken and never delivered.
+    pub sandbox_mode: bool,
+}
+
 /// A service that takes mails. More kinds are added as variants.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ProviderSettings<S> {
     /// Any SMTP submission server.
     Smtp(SmtpSettings<S>),
+    /// Postmark.
+    Postmark(PostmarkSettings<S>),
+    /// Mailgun.
+    Mailgun(MailgunSettings<S>),
+    /// `SendGrid`.
+    Sendgrid(SendgridSettings<S>),
+    /// Mailjet.
+    Mailjet(MailjetSettings<S>),
+    /// `SparkPost`.
+    Sparkpost(SparkpostSettings<S>),
 }
 
 impl<S> ProviderSettings<S> {
@@ -65,26 +135,69 @@ impl<S> ProviderSettings<S> {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Smtp(_) => "smtp",
+            Self::Postmark(_) => "postmark",
+            Self::Mailgun(_) => "mailgun",
+            Self::Sendgrid(_) => "sendgrid",
+            Self::Mailjet(_) => "mailjet",
+            Self::Sparkpost(_) => "sparkpost",
         }
     }
 
-    /// The same settings with every secret turned into another form.
+    /// The same settings with every secret turned into another form; `turn` is told the name of the
+    /// field, too.
     ///
     /// # Errors
     /// The first error of `turn`.
     pub fn try_map_secrets<T, E>(
         &self,
-        mut turn: impl FnMut(&S) -> Result<T, E>,
+        mut turn: impl FnMut(&'static str, &S) -> Result<T, E>,
     ) -> Result<ProviderSettings<T>, E> {
-        match self {
-            Self::Smtp(smtp) => Ok(ProviderSettings::Smtp(SmtpSettings {
+        Ok(match self {
+            Self::Smtp(smtp) => ProviderSettings::Smtp(SmtpSettings {
                 host: smtp.host.clone(),
                 port: smtp.port,
                 security: smtp.security,
                 ehlo_hostname: smtp.ehlo_hostname.clone(),
                 username: smtp.username.clone(),
-                password: smtp.password.as_ref().map(&mut turn).transpose()?,
-            })),
+                password: smtp.password.as_ref().map(|s| turn("password", s)).transpose()?,
+            }),
+            Self::Postmark(postmark) => ProviderSettings::Postmark(PostmarkSettings {
+                server_token: turn("server_token", &postmark.server_token)?,
+                message_stream: postmark.message_stream.clone(),
+            }),
+            Self::Mailgun(mailgun) => ProviderSettings::Mailgun(MailgunSettings {
+                domain: mailgun.domain.clone(),
+                region: mailgun.region,
+                api_key: turn("api_key", &mailgun.api_key)?,
+            }),
+            Self::Sendgrid(sendgrid) => {
+                ProviderSettings::Sendgrid(SendgridSettings { api_key: turn("api_key", &sendgrid.api_key)? })
+            }
+            Self::Mailjet(mailjet) => ProviderSettings::Mailjet(MailjetSettings {
+                api_key: turn("api_key", &mailjet.api_key)?,
+                secret_key: turn("secret_key", &mailjet.secret_key)?,
+                sandbox_mode: mailjet.sandbox_mode,
+            }),
+            Self::Sparkpost(sparkpost) => ProviderSettings::Sparkpost(SparkpostSettings {
+                endpoint: sparkpost.endpoint.clone(),
+                api_key: turn("api_key", &sparkpost.api_key)?,
+                sandbox_mode: sparkpost.sandbox_mode,
+            }),
+        })
+    }
+
+    /// The secret in the field of this name, when there is one.
+    #[must_use]
+    pub fn secret(&self, field: &str) -> Option<&S> {
+        match (self, field) {
+            (Self::Smtp(SmtpSettings { password, .. }), "password") => password.as_ref(),
+            (Self::Postmark(postmark), "server_token") => Some(&postmark.server_token),
+            (Self::Mailgun(mailgun), "api_key") => Some(&mailgun.api_key),
+            (Self::Sendgrid(sendgrid), "api_key") => Some(&sendgrid.api_key),
+            (Self::Mailjet(mailjet), "api_key") => Some(&mailjet.api_key),
+            (Self::Mailjet(mailjet), "secret_key") => Some(&mailjet.secret_key),
+            (Self::Sparkpost(sparkpost), "api_key") => Some(&sparkpost.api_key),
+            _ => None,
         }
     }
 }
@@ -157,5 +270,18 @@ mod tests {
         assert_eq!(provider.sender(Some(unknown)).unwrap().id, second);
         provider.senders[1].is_default = false;
         assert_eq!(provider.sender(None).unwrap().id, first);
+    }
+
+    #[test]
+    fn every_secret_is_turned_and_found_by_its_name() {
+        let mailjet = ProviderSettings::Mailjet(MailjetSettings {
+            api_key: "public",
+            secret_key: "private",
+            sandbox_mode: true,
+        });
+        let turned = mailjet.try_map_secrets(|field, s| Ok::<_, ()>(format!("{field}={s}"))).unwrap();
+        assert_eq!(turned.secret("api_key").unwrap(), "api_key=public");
+        assert_eq!(turned.secret("secret_key").unwrap(), "secret_key=private");
+        assert_eq!(turned.secret("password"), None);
     }
 }

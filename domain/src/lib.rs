@@ -7,6 +7,7 @@ pub mod broadcasts;
 pub mod contacts;
 pub mod deliveries;
 pub mod email_address;
+pub mod hosts;
 pub mod ids;
 pub mod integrations;
 pub mod languages;

@@ -49,6 +49,7 @@ fn cases() -> Vec<Case> {
     let notification = json!({"id": "n", "name": "n", "channels": channels});
     let message = json!({"id": "n", "contact": {"email": "a@b.example"}, "channels": ["email"]});
     let provider = smtp_provider("127.0.0.1:25".parse().unwrap());
+    let trial = json!({"workspace_id": "WS", "to": "a@b.example", "provider": provider});
     let integration = json!({"workspace_id": "WS", "integration_id": UUID, "name": "n", "type": "email", "provider": provider});
     let audience = json!({"list": "l"});
     let variations = json!({"variations": [{"template_id": "t"}]});
@@ -88,6 +89,7 @@ fn cases() -> Vec<Case> {
         post("/api/workspaces.createIntegration", Owner, integration.clone()),
         post("/api/workspaces.updateIntegration", Owner, integration.clone()),
         post("/api/workspaces.deleteIntegration", Owner, integration),
+        post("/api/email.testProvider", Write("workspace"), trial),
         post(
             "/api/contacts.upsert",
             Write("contacts"),

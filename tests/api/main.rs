@@ -8,6 +8,7 @@ mod connections;
 mod contacts;
 mod faults;
 mod identity;
+mod integrations;
 mod newsletters;
 mod openapi;
 mod pages;

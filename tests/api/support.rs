@@ -90,6 +90,8 @@ pub fn small_prefix() -> &'static str {
 }
 
 fn start(environment: &str, databases: Option<Databases>) -> Server {
+    // clients want one to be chosen, as the program does at its start; a second choice changes nothing
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mut values = values(environment, folder.path());
     if let Some(databases) = &databases {

@@ -1,4 +1,4 @@
-//! `workspaces.*Integration`: e-mail providers of a workspace.
+//! `workspaces.*Integration` and `email.testProvider`: e-mail providers of a workspace.
 
 mod bodies;
 
@@ -6,7 +6,7 @@ pub(crate) use bodies::IntegrationBody;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
 use application::integrations::IntegrationDraft;
-use bodies::{CreateBody, DeleteBody, UpdateBody};
+use bodies::{CreateBody, DeleteBody, TestBody, UpdateBody};
 use domain::{ids::IntegrationId, validation::Invalid};
 use poem_openapi::{Object, OpenApi, payload::Json};
 
@@ -27,6 +27,16 @@ struct ChangedAnswer {
     status: String,
     /// What was done.
     message: String,
+}
+
+/// What became of a test.
+#[derive(Object)]
+#[oai(rename = "ProviderTested", skip_serializing_if_is_none)]
+struct TestedAnswer {
+    /// Whether the provider has taken the mail.
+    success: bool,
+    /// Otherwise its words.
+    error: Option<String>,
 }
 
 fn changed(message: &str) -> Json<ChangedAnswer> {
@@ -92,6 +102,18 @@ impl IntegrationsApi {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         self.0.integrations.delete(&caller, integration_id(&body.integration_id.0)?).await?;
         Ok(changed("Integration deleted"))
+    }
+
+    /// Tries an e-mail provider
+    ///
+    /// Sends a fixed mail from the first sender. Nothing is kept, so every secret must be given. A
+    /// provider that does not take the mail is no failure of the call: `success` is false then.
+    #[oai(path = "/email.testProvider", method = "post", operation_id = "emailTestProvider")]
+    async fn test(&self, bearer: Bearer, Body(body): Body<TestBody>) -> Result<Json<TestedAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let (to, draft) = body.try_into()?;
+        let sent = self.0.integrations.test(&caller, to, draft).await?;
+        Ok(Json(TestedAnswer { success: sent.is_ok(), error: sent.err().map(|error| error.to_string()) }))
     }
 }
 

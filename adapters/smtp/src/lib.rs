@@ -4,7 +4,6 @@
 
 mod client;
 mod config;
-mod guard;
 mod header;
 mod mailer;
 mod message;

@@ -54,6 +54,10 @@ impl Mailer for MailRouter {
             MailRoute::Outbox => self.outbox.write(mail).await,
             MailRoute::Provider { pool, settings } => match &**settings {
                 ProviderSettings::Smtp(server) => self.smtp.send(pool, settings, server, mail).await,
+                other => {
+                    let reason = format!("{} is not reached over SMTP", other.kind());
+                    Err(SendError::Provider { reason })
+                }
             },
         }
     }

@@ -53,10 +53,8 @@ struct Key {
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.owner.hash(state);
-        match &*self.settings {
-            ProviderSettings::Smtp(SmtpSettings { host, port, username, .. }) => {
-                (host, port, username).hash(state);
-            }
+        if let ProviderSettings::Smtp(SmtpSettings { host, port, username, .. }) = &*self.settings {
+            (host, port, username).hash(state);
         }
     }
 }

@@ -92,7 +92,7 @@ impl House {
             workspaces: Workspaces::new(platform.clone()),
             members: Members::new(platform.clone()),
             api_keys: ApiKeys::new(platform.clone()),
-            integrations: Integrations::new(platform.clone()),
+            integrations: Integrations::new(platform.clone(), platform.mailer.clone()),
             platform,
         };
         house.users.ensure_root_user().await.unwrap();

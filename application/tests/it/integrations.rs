@@ -6,13 +6,15 @@ use application::{
     failure::{Failure as _, FailureKind},
     integrations::{IntegrationDraft, IntegrationsError, SenderDraft},
     platform::Environment,
-    ports::{ConnectionBroker as _, Purpose, Vault as _},
+    ports::{ConnectionBroker as _, MailRoute, Purpose, SendError, Vault as _},
 };
 use domain::{
     ids::IntegrationId,
-    integrations::{Integration, ProviderSettings, SmtpSecurity, SmtpSettings},
+    integrations::{
+        Integration, MailjetSettings, ProviderSettings, SmtpSecurity, SmtpSettings, SparkpostSettings,
+    },
     mail_name::MailName,
-    permissions::{Permission, Permissions},
+    permissions::{Permission, Permissions, Resource},
     secret::{Sealed, Secret},
 };
 use memory::SequentialIds;
@@ -40,7 +42,7 @@ fn relay() -> IntegrationDraft {
 
 fn with_smtp(change: impl FnOnce(&mut SmtpSettings<Secret>)) -> IntegrationDraft {
     let mut draft = relay();
-    let ProviderSettings::Smtp(smtp) = &mut draft.settings;
+    let ProviderSettings::Smtp(smtp) = &mut draft.settings else { unreachable!("the relay is SMTP") };
     change(smtp);
     draft
 }
@@ -51,8 +53,7 @@ async fn stored(house: &House, id: IntegrationId) -> Option<Integration> {
 }
 
 fn password(integration: &Integration) -> Option<&Sealed> {
-    let ProviderSettings::Smtp(smtp) = &integration.provider.settings;
-    smtp.password.as_ref()
+    integration.provider.settings.secret("password")
 }
 
 #[tokio::test]
@@ -184,4 +185,84 @@ async fn only_owners_manage_integrations() {
     for refused in [create, update, delete] {
         assert!(matches!(refused, IntegrationsError::Denied(Denied::Permission(Permission::Own))));
     }
+}
+
+fn mailjet(api_key: &str, secret_key: &str) -> IntegrationDraft {
+    let settings = ProviderSettings::Mailjet(MailjetSettings {
+        api_key: Secret::new(api_key),
+        secret_key: Secret::new(secret_key),
+        sandbox_mode: false,
+    });
+    IntegrationDraft { settings, ..relay() }
+}
+
+#[tokio::test]
+async fn each_secret_of_a_provider_is_kept_by_itself() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let refused = house.integrations.create(&owner, mailjet("public", "")).await.unwrap_err();
+    assert_eq!(refused.problems()[0].pointer, "/provider/mailjet/secret_key");
+    let made = house.integrations.create(&owner, mailjet("public", "private")).await.unwrap();
+    let updated = house.integrations.update(&owner, made.id, mailjet("other", "")).await.unwrap();
+    let open = |field| house.vault.open(updated.provider.settings.secret(field).unwrap()).unwrap();
+    assert_eq!((open("api_key").expose(), open("secret_key").expose()), ("other", "private"));
+}
+
+#[tokio::test]
+async fn an_endpoint_is_a_public_https_address() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let at = |endpoint: &str| {
+        let (endpoint, api_key) = (endpoint.to_owned(), Secret::new("k"));
+        let sparkpost = SparkpostSettings { endpoint, api_key, sandbox_mode: false };
+        IntegrationDraft { settings: ProviderSettings::Sparkpost(sparkpost), ..relay() }
+    };
+    house.integrations.create(&owner, at("https://api.eu.sparkpost.com")).await.unwrap();
+    for endpoint in [
+        "",
+        "api.sparkpost.com",
+        "http://api.sparkpost.com",
+        "https://127.0.0.1",
+        "https://[::1]",
+        "https://2130706433",
+        "https://localhost",
+        "https://user@api.sparkpost.com",
+        "https://api.sparkpost.com?a=b",
+        "file:///etc/passwd",
+    ] {
+        let refused = house.integrations.create(&owner, at(endpoint)).await.unwrap_err();
+        assert_eq!(refused.problems()[0].pointer, "/provider/sparkpost/endpoint", "{endpoint}");
+    }
+}
+
+#[tokio::test]
+async fn a_test_sends_from_the_first_sender_and_keeps_nothing() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let before = house.mailer.posted().len();
+    house.integrations.test(&owner, email("me@acme.example"), mailjet("a", "b")).await.unwrap().unwrap();
+    house.mailer.fail_next([SendError::Provider { reason: "no".into() }]);
+    let failed = house.integrations.test(&owner, email("me@acme.example"), relay()).await.unwrap();
+    assert!(failed.is_err());
+    let posted = house.mailer.posted();
+    let first = &posted[before];
+    assert_eq!(first.mail.from.address, email("news@acme.example"));
+    assert_eq!(first.mail.to.address, email("me@acme.example"));
+    let MailRoute::Provider { settings, .. } = &first.route else { panic!("a provider") };
+    assert_eq!(settings.secret("secret_key").unwrap().expose(), "b");
+    assert!(house.workspaces.get(&owner).await.unwrap().integrations.is_empty());
+}
+
+#[tokio::test]
+async fn only_who_may_change_the_workspace_tests_a_provider() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let member = house.member(Permissions::default()).await;
+    let refused = house.integrations.test(&member, email("me@acme.example"), relay()).await.unwrap_err();
+    let needed = Permission::Write(Resource::Workspace);
+    assert!(matches!(refused, IntegrationsError::Denied(Denied::Permission(p)) if p == needed));
+    assert!(house.mailer.posted().iter().all(|p| p.mail.to.address != email("me@acme.example")));
 }

@@ -1,5 +1,6 @@
 //! Which adapter stands behind which port.
 
+use super::mailers::WorkspaceMailer;
 use crate::{
     settings::{self, Database, Settings, SystemMail},
     telemetry::MeteredMailer,
@@ -34,6 +35,7 @@ use domain::{
     secret::Secret,
 };
 use http_api::Features;
+use providers::HttpMailer;
 use render::MjmlRenderer;
 use smtp::MailRouter;
 use std::sync::Arc;
@@ -49,10 +51,12 @@ const BATCH: usize = 200;
 /// The adapters of one installation.
 pub(super) struct Ports {
     pub(super) store: StoreBroker,
-    /// Takes the mails of workspaces, who choose their servers themselves.
-    pub(super) mailer: Arc<MailRouter>,
+    /// Takes the SMTP mails of workspaces, who choose their servers themselves.
+    pub(super) smtp: Arc<MailRouter>,
     /// Takes the installation's own mails, whose server the operator has chosen.
-    pub(super) system_mailer: Arc<MailRouter>,
+    pub(super) system_smtp: Arc<MailRouter>,
+    /// Takes all mails of workspaces.
+    mailer: Arc<dyn Mailer>,
     platform: Arc<Platform>,
     renderer: Arc<MjmlRenderer>,
     work: Arc<Work>,
@@ -69,8 +73,11 @@ impl Ports {
             config.timeouts.connect = settings.dial_timeout;
             MailRouter::new(&config, clock.clone()).map(Arc::new).context("mail cannot be sent safely")
         };
-        let mailer = router(settings.environment == settings::Environment::Development)?;
-        let system_mailer = router(true)?;
+        let allow_private_hosts = settings.environment == settings::Environment::Development;
+        let (smtp, system_smtp) = (router(allow_private_hosts)?, router(true)?);
+        let http = HttpMailer::new(providers::Config { allow_private_hosts, ..providers::Config::default() })
+            .context("mail cannot be sent safely")?;
+        let mailer = metered(Arc::new(WorkspaceMailer { smtp: smtp.clone(), http }));
         let platform = Platform {
             installation: installation(settings),
             broker: broker.clone(),
@@ -80,13 +87,14 @@ impl Ports {
             random: Arc::new(OsRandom),
             tokens: Arc::new(JwtTokens::new(&secret_key)),
             vault: Arc::new(AesVault::new(secret_key)),
-            mailer: metered(&system_mailer),
+            mailer: metered(system_smtp.clone()),
             limiter: Arc::new(RateLimiter::new(clock.clone())),
         };
         Ok(Self {
             store,
+            smtp,
+            system_smtp,
             mailer,
-            system_mailer,
             platform: Arc::new(platform),
             renderer: Arc::new(MjmlRenderer::new(clock.clone())),
             work: Arc::new(Work::new(broker, clock, wakeup)),
@@ -105,7 +113,7 @@ impl Ports {
             broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone()),
             connections: Connections::new(Arc::new(self.store.clone()), clock.clone()),
             contacts: Contacts::new(broker.clone(), clock.clone()),
-            integrations: Integrations::new(self.platform.clone()),
+            integrations: Integrations::new(self.platform.clone(), self.mailer.clone()),
             lists: Lists::new(broker.clone(), clock.clone()),
             members: Members::new(self.platform.clone()),
             messages: Messages::new(broker.clone(), vault.clone()),
@@ -138,7 +146,7 @@ impl Ports {
             clock: clock.clone(),
             random: random.clone(),
             vault: vault.clone(),
-            mailer: metered(&self.mailer),
+            mailer: self.mailer.clone(),
             renderer: self.renderer.clone(),
         };
         let broadcasts = Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone());
@@ -152,8 +160,8 @@ impl Ports {
     }
 }
 
-fn metered(router: &Arc<MailRouter>) -> Arc<dyn Mailer> {
-    Arc::new(MeteredMailer::new(router.clone()))
+fn metered(mailer: Arc<dyn Mailer>) -> Arc<dyn Mailer> {
+    Arc::new(MeteredMailer::new(mailer))
 }
 
 fn store_config(settings: &Settings) -> store::Config {

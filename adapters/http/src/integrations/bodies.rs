@@ -1,19 +1,22 @@
 //! What the operations of integrations read and answer.
 
+mod kinds;
+
 use crate::{Moment, Text, body::complete};
 use application::integrations::{IntegrationDraft, IntegrationsError, SenderDraft};
 use domain::{
     email_address::EmailAddress,
     ids::SenderId,
-    integrations::{EmailProvider, Integration, ProviderSettings, Sender, SmtpSecurity, SmtpSettings},
+    integrations::{EmailProvider, Integration, ProviderSettings, Sender},
     mail_name::MailName,
     secret::{Sealed, Secret},
     validation::{Check, Invalid},
 };
+use kinds::{
+    Answers, MailgunAnswer, MailgunBody, MailjetAnswer, MailjetBody, PostmarkAnswer, PostmarkBody,
+    SendgridAnswer, SendgridBody, SmtpAnswer, SmtpBody, SparkpostAnswer, SparkpostBody,
+};
 use poem_openapi::Object;
-
-/// The port on which TLS begins with the first byte (RFC 8314).
-const IMPLICIT_TLS_PORT: u16 = 465;
 
 /// Adding an integration.
 #[derive(Object)]
@@ -40,6 +43,17 @@ pub(super) struct UpdateBody {
     provider: Option<ProviderBody>,
 }
 
+/// Trying a provider.
+#[derive(Object)]
+#[oai(rename = "TestProviderBody")]
+pub(super) struct TestBody {
+    pub(super) workspace_id: Text,
+    /// Who gets the mail.
+    to: Text,
+    /// With all its secrets.
+    provider: Option<ProviderBody>,
+}
+
 /// Removing an integration.
 #[derive(Object)]
 #[oai(rename = "DeleteIntegrationBody")]
@@ -52,39 +66,24 @@ pub(super) struct DeleteBody {
 #[derive(Object)]
 #[oai(rename = "EmailProviderDraft")]
 struct ProviderBody {
-    /// `smtp`.
+    /// `smtp`, `postmark`, `mailgun`, `sendgrid`, `mailjet` or `sparkpost`.
     kind: Text,
     /// With kind `smtp`.
     smtp: Option<SmtpBody>,
+    /// With kind `postmark`.
+    postmark: Option<PostmarkBody>,
+    /// With kind `mailgun`.
+    mailgun: Option<MailgunBody>,
+    /// With kind `sendgrid`.
+    sendgrid: Option<SendgridBody>,
+    /// With kind `mailjet`.
+    mailjet: Option<MailjetBody>,
+    /// With kind `sparkpost`.
+    sparkpost: Option<SparkpostBody>,
     /// At least one.
     senders: Vec<SenderBody>,
     /// Most mails per minute; above zero.
     rate_limit_per_minute: u32,
-}
-
-/// How to reach a mail server.
-#[derive(Object)]
-#[oai(rename = "SmtpProviderDraft")]
-struct SmtpBody {
-    /// Host name or IP address.
-    host: Text,
-    /// 1 to 65535.
-    port: u16,
-    /// With TLS: from the first byte on port 465, by STARTTLS on others.
-    #[oai(default)]
-    use_tls: bool,
-    /// No authentication when left out or empty.
-    #[oai(nullable)]
-    username: Option<Text>,
-    /// Left out or empty in an update: the stored one is kept.
-    #[oai(nullable, write_only)]
-    password: Option<Text>,
-    /// The name given in `EHLO`; by default the domain of the sender.
-    #[oai(nullable)]
-    ehlo_hostname: Option<Text>,
-    /// `basic`.
-    #[oai(nullable)]
-    auth_type: Option<Text>,
 }
 
 /// An address that mails may come from.
@@ -112,6 +111,15 @@ impl TryFrom<CreateBody> for IntegrationDraft {
     }
 }
 
+impl TryFrom<TestBody> for (EmailAddress, IntegrationDraft) {
+    type Error = IntegrationsError;
+
+    fn try_from(body: TestBody) -> Result<Self, IntegrationsError> {
+        let to = EmailAddress::parse(&body.to.0).map_err(|rule| Invalid::one("/to", rule))?;
+        Ok((to, draft("test-integration".into(), body.provider)?))
+    }
+}
+
 impl TryFrom<UpdateBody> for IntegrationDraft {
     type Error = IntegrationsError;
 
@@ -121,20 +129,8 @@ impl TryFrom<UpdateBody> for IntegrationDraft {
 }
 
 fn draft(name: Text, provider: Option<ProviderBody>) -> Result<IntegrationDraft, IntegrationsError> {
-    let provider = provider.ok_or_else(|| Invalid::one("/provider", "is required"))?;
-    match provider.kind.0.as_str() {
-        "smtp" => {}
-        "ses" | "sparkpost" | "postmark" | "mailgun" | "mailjet" | "sendgrid" => {
-            return Err(IntegrationsError::UnsupportedKind);
-        }
-        _ => return Err(Invalid::one("/provider/kind", "must be smtp").into()),
-    }
-    let smtp = provider.smtp.ok_or_else(|| Invalid::one("/provider/smtp", "is required"))?;
-    match smtp.auth_type.as_ref().map(|kind| kind.0.as_str()) {
-        None | Some("" | "basic") => {}
-        Some("oauth2") => return Err(IntegrationsError::UnsupportedAuthentication),
-        Some(_) => return Err(Invalid::one("/provider/smtp/auth_type", "must be basic").into()),
-    }
+    let mut provider = provider.ok_or_else(|| Invalid::one("/provider", "is required"))?;
+    let settings = settings(&mut provider)?;
     let mut check = Check::default();
     let mut senders = Vec::new();
     for (n, sender) in provider.senders.into_iter().enumerate() {
@@ -143,26 +139,25 @@ fn draft(name: Text, provider: Option<ProviderBody>) -> Result<IntegrationDraft,
     check.finish()?;
     Ok(IntegrationDraft {
         name: name.0,
-        settings: ProviderSettings::Smtp(smtp.into()),
+        settings,
         senders,
         rate_limit_per_minute: provider.rate_limit_per_minute,
     })
 }
 
-impl From<SmtpBody> for SmtpSettings<Secret> {
-    fn from(body: SmtpBody) -> Self {
-        let filled = |text: Option<Text>| text.map(|text| text.0).filter(|text| !text.is_empty());
-        Self {
-            host: body.host.0.trim().to_owned(),
-            port: body.port,
-            security: match (body.use_tls, body.port) {
-                (false, _) => SmtpSecurity::None,
-                (true, IMPLICIT_TLS_PORT) => SmtpSecurity::Implicit,
-                (true, _) => SmtpSecurity::StartTls,
-            },
-            ehlo_hostname: filled(body.ehlo_hostname),
-            username: filled(body.username),
-            password: filled(body.password).map(Secret::new),
+fn settings(provider: &mut ProviderBody) -> Result<ProviderSettings<Secret>, IntegrationsError> {
+    let missing = |kind: &str| Invalid::one(format!("/provider/{kind}"), "is required");
+    match provider.kind.0.as_str() {
+        "smtp" => provider.smtp.take().ok_or_else(|| missing("smtp"))?.try_into(),
+        "postmark" => Ok(provider.postmark.take().ok_or_else(|| missing("postmark"))?.into()),
+        "mailgun" => provider.mailgun.take().ok_or_else(|| missing("mailgun"))?.try_into(),
+        "sendgrid" => Ok(provider.sendgrid.take().ok_or_else(|| missing("sendgrid"))?.into()),
+        "mailjet" => Ok(provider.mailjet.take().ok_or_else(|| missing("mailjet"))?.into()),
+        "sparkpost" => Ok(provider.sparkpost.take().ok_or_else(|| missing("sparkpost"))?.into()),
+        "ses" => Err(IntegrationsError::UnsupportedKind),
+        _ => {
+            let rule = "must be smtp, postmark, mailgun, sendgrid, mailjet or sparkpost";
+            Err(Invalid::one("/provider/kind", rule).into())
         }
     }
 }
@@ -202,28 +197,24 @@ pub(crate) struct IntegrationBody {
 
 /// An e-mail provider as it is kept.
 #[derive(Object)]
-#[oai(rename = "EmailProvider")]
+#[oai(rename = "EmailProvider", skip_serializing_if_is_none)]
 struct ProviderAnswer {
-    /// `smtp`.
+    /// `smtp`, `postmark`, `mailgun`, `sendgrid`, `mailjet` or `sparkpost`.
     kind: String,
-    smtp: SmtpAnswer,
+    /// With kind `smtp`.
+    smtp: Option<SmtpAnswer>,
+    /// With kind `postmark`.
+    postmark: Option<PostmarkAnswer>,
+    /// With kind `mailgun`.
+    mailgun: Option<MailgunAnswer>,
+    /// With kind `sendgrid`.
+    sendgrid: Option<SendgridAnswer>,
+    /// With kind `mailjet`.
+    mailjet: Option<MailjetAnswer>,
+    /// With kind `sparkpost`.
+    sparkpost: Option<SparkpostAnswer>,
     senders: Vec<SenderBody>,
     rate_limit_per_minute: u32,
-}
-
-/// How a mail server is reached.
-#[derive(Object)]
-#[oai(rename = "SmtpProvider", skip_serializing_if_is_none)]
-struct SmtpAnswer {
-    host: String,
-    port: u16,
-    use_tls: bool,
-    username: Option<String>,
-    /// Whether a password is kept.
-    password_set: bool,
-    ehlo_hostname: Option<String>,
-    /// `basic`.
-    auth_type: String,
 }
 
 impl From<Integration> for IntegrationBody {
@@ -242,18 +233,15 @@ impl From<Integration> for IntegrationBody {
 impl From<EmailProvider<Sealed>> for ProviderAnswer {
     fn from(provider: EmailProvider<Sealed>) -> Self {
         let kind = provider.settings.kind().to_owned();
-        let ProviderSettings::Smtp(smtp) = provider.settings;
+        let Answers { smtp, postmark, mailgun, sendgrid, mailjet, sparkpost } = provider.settings.into();
         Self {
             kind,
-            smtp: SmtpAnswer {
-                host: smtp.host,
-                port: smtp.port,
-                use_tls: smtp.security != SmtpSecurity::None,
-                username: smtp.username,
-                password_set: smtp.password.is_some(),
-                ehlo_hostname: smtp.ehlo_hostname,
-                auth_type: "basic".to_owned(),
-            },
+            smtp,
+            postmark,
+            mailgun,
+            sendgrid,
+            mailjet,
+            sparkpost,
             senders: provider.senders.into_iter().map(Into::into).collect(),
             rate_limit_per_minute: provider.rate_limit_per_minute,
         }

@@ -151,7 +151,7 @@ fn features(platform: Arc<Platform>) -> Features {
         broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), work.clone()),
         connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),
-        integrations: Integrations::new(of(&platform)),
+        integrations: Integrations::new(of(&platform), platform.mailer.clone()),
         lists: Lists::new(broker.clone(), clock.clone()),
         members: Members::new(of(&platform)),
         messages: Messages::new(broker.clone(), vault.clone()),

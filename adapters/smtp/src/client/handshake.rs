@@ -2,13 +2,14 @@
 
 use super::{Deadline, Offers, Session, SizeLimit};
 use crate::{
-    guard, header,
+    header,
     reply::Reply,
     wire::{Fault, Wire, describe},
 };
 use application::ports::SendError;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::{
+    hosts,
     integrations::{SmtpSecurity, SmtpSettings},
     secret::Secret,
 };
@@ -76,7 +77,7 @@ impl Door {
         };
         let allowed: Vec<_> = found
             .iter()
-            .filter(|address| self.allow_private_hosts || guard::is_public(address.ip()))
+            .filter(|address| self.allow_private_hosts || hosts::is_public(address.ip()))
             .collect();
         if allowed.is_empty() && !found.is_empty() {
             return Err(unusable("its address is private, which is not allowed"));

@@ -1,0 +1,311 @@
+//! The settings of each kind of e-mail provider, as they are given and as they are answered.
+
+use crate::Text;
+use application::integrations::IntegrationsError;
+use domain::{
+    integrations::{
+        MailgunRegion, MailgunSettings, MailjetSettings, PostmarkSettings, ProviderSettings,
+        SendgridSettings, SmtpSecurity, SmtpSettings, SparkpostSettings,
+    },
+    secret::{Sealed, Secret},
+    validation::Invalid,
+};
+use poem_openapi::Object;
+
+/// The port on which TLS begins with the first byte (RFC 8314).
+const IMPLICIT_TLS_PORT: u16 = 465;
+
+/// How to reach a mail server.
+#[derive(Object)]
+#[oai(rename = "SmtpProviderDraft")]
+pub(super) struct SmtpBody {
+    /// Host name or IP address.
+    host: Text,
+    /// 1 to 65535.
+    port: u16,
+    /// With TLS: from the first byte on port 465, by STARTTLS on others.
+    #[oai(default)]
+    use_tls: bool,
+    /// No authentication when left out or empty.
+    #[oai(nullable)]
+    username: Option<Text>,
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    password: Option<Text>,
+    /// The name given in `EHLO`; by default the domain of the sender.
+    #[oai(nullable)]
+    ehlo_hostname: Option<Text>,
+    /// `basic`.
+    #[oai(nullable)]
+    auth_type: Option<Text>,
+}
+
+/// How to reach Postmark.
+#[derive(Object)]
+#[oai(rename = "PostmarkProviderDraft")]
+pub(super) struct PostmarkBody {
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    server_token: Option<Text>,
+    /// By default `outbound`.
+    #[oai(nullable)]
+    message_stream: Option<Text>,
+}
+
+/// How to reach Mailgun.
+#[derive(Object)]
+#[oai(rename = "MailgunProviderDraft")]
+pub(super) struct MailgunBody {
+    /// The sending domain, as registered there.
+    domain: Text,
+    /// `US`, the default, or `EU`.
+    #[oai(nullable)]
+    region: Option<Text>,
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    api_key: Option<Text>,
+}
+
+/// How to reach `SendGrid`.
+#[derive(Object)]
+#[oai(rename = "SendgridProviderDraft")]
+pub(super) struct SendgridBody {
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    api_key: Option<Text>,
+}
+
+/// How to reach Mailjet.
+#[derive(Object)]
+#[oai(rename = "MailjetProviderDraft")]
+pub(super) struct MailjetBody {
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    api_key: Option<Text>,
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    secret_key: Option<Text>,
+    /// Mails are checked and never delivered.
+    #[oai(default)]
+    sandbox_mode: bool,
+}
+
+/// How to reach `SparkPost`.
+#[derive(Object)]
+#[oai(rename = "SparkpostProviderDraft")]
+pub(super) struct SparkpostBody {
+    /// Base URL of the API, such as `https://api.sparkpost.com`.
+    endpoint: Text,
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    api_key: Option<Text>,
+    /// Mails are taken and never delivered.
+    #[oai(default)]
+    sandbox_mode: bool,
+}
+
+impl TryFrom<SmtpBody> for ProviderSettings<Secret> {
+    type Error = IntegrationsError;
+
+    fn try_from(body: SmtpBody) -> Result<Self, IntegrationsError> {
+        match body.auth_type.as_ref().map(|kind| kind.0.as_str()) {
+            None | Some("" | "basic") => {}
+            Some("oauth2") => return Err(IntegrationsError::UnsupportedAuthentication),
+            Some(_) => return Err(Invalid::one("/provider/smtp/auth_type", "must be basic").into()),
+        }
+        Ok(Self::Smtp(SmtpSettings {
+            host: body.host.0.trim().to_owned(),
+            port: body.port,
+            security: match (body.use_tls, body.port) {
+                (false, _) => SmtpSecurity::None,
+                (true, IMPLICIT_TLS_PORT) => SmtpSecurity::Implicit,
+                (true, _) => SmtpSecurity::StartTls,
+            },
+            ehlo_hostname: filled(body.ehlo_hostname),
+            username: filled(body.username),
+            password: filled(body.password).map(Secret::new),
+        }))
+    }
+}
+
+impl From<PostmarkBody> for ProviderSettings<Secret> {
+    fn from(body: PostmarkBody) -> Self {
+        Self::Postmark(PostmarkSettings {
+            server_token: secret(body.server_token),
+            message_stream: filled(body.message_stream).unwrap_or_else(|| "outbound".to_owned()),
+        })
+    }
+}
+
+impl TryFrom<MailgunBody> for ProviderSettings<Secret> {
+    type Error = IntegrationsError;
+
+    fn try_from(body: MailgunBody) -> Result<Self, IntegrationsError> {
+        let region = match filled(body.region).map(|region| region.to_ascii_uppercase()).as_deref() {
+            None | Some("US") => MailgunRegion::Us,
+            Some("EU") => MailgunRegion::Eu,
+            Some(_) => return Err(Invalid::one("/provider/mailgun/region", "must be US or EU").into()),
+        };
+        let domain = body.domain.0.trim().to_owned();
+        Ok(Self::Mailgun(MailgunSettings { domain, region, api_key: secret(body.api_key) }))
+    }
+}
+
+impl From<SendgridBody> for ProviderSettings<Secret> {
+    fn from(body: SendgridBody) -> Self {
+        Self::Sendgrid(SendgridSettings { api_key: secret(body.api_key) })
+    }
+}
+
+impl From<MailjetBody> for ProviderSettings<Secret> {
+    fn from(body: MailjetBody) -> Self {
+        Self::Mailjet(MailjetSettings {
+            api_key: secret(body.api_key),
+            secret_key: secret(body.secret_key),
+            sandbox_mode: body.sandbox_mode,
+        })
+    }
+}
+
+impl From<SparkpostBody> for ProviderSettings<Secret> {
+    fn from(body: SparkpostBody) -> Self {
+        Self::Sparkpost(SparkpostSettings {
+            endpoint: body.endpoint.0.trim().trim_end_matches('/').to_owned(),
+            api_key: secret(body.api_key),
+            sandbox_mode: body.sandbox_mode,
+        })
+    }
+}
+
+fn filled(text: Option<Text>) -> Option<String> {
+    text.map(|text| text.0).filter(|text| !text.is_empty())
+}
+
+/// An empty secret means the stored one.
+fn secret(text: Option<Text>) -> Secret {
+    Secret::new(text.map(|text| text.0.trim().to_owned()).unwrap_or_default())
+}
+
+/// How a mail server is reached.
+#[derive(Object)]
+#[oai(rename = "SmtpProvider", skip_serializing_if_is_none)]
+pub(super) struct SmtpAnswer {
+    host: String,
+    port: u16,
+    use_tls: bool,
+    username: Option<String>,
+    /// Whether a password is kept.
+    password_set: bool,
+    ehlo_hostname: Option<String>,
+    /// `basic`.
+    auth_type: String,
+}
+
+/// How Postmark is reached.
+#[derive(Object)]
+#[oai(rename = "PostmarkProvider")]
+pub(super) struct PostmarkAnswer {
+    message_stream: String,
+    /// Whether a token is kept.
+    server_token_set: bool,
+}
+
+/// How Mailgun is reached.
+#[derive(Object)]
+#[oai(rename = "MailgunProvider")]
+pub(super) struct MailgunAnswer {
+    domain: String,
+    /// `US` or `EU`.
+    region: String,
+    /// Whether a key is kept.
+    api_key_set: bool,
+}
+
+/// How `SendGrid` is reached.
+#[derive(Object)]
+#[oai(rename = "SendgridProvider")]
+pub(super) struct SendgridAnswer {
+    /// Whether a key is kept.
+    api_key_set: bool,
+}
+
+/// How Mailjet is reached.
+#[derive(Object)]
+#[oai(rename = "MailjetProvider")]
+pub(super) struct MailjetAnswer {
+    /// Whether the public half of the key is kept.
+    api_key_set: bool,
+    /// Whether the private half of the key is kept.
+    secret_key_set: bool,
+    sandbox_mode: bool,
+}
+
+/// How `SparkPost` is reached.
+#[derive(Object)]
+#[oai(rename = "SparkpostProvider")]
+pub(super) struct SparkpostAnswer {
+    endpoint: String,
+    /// Whether a key is kept.
+    api_key_set: bool,
+    sandbox_mode: bool,
+}
+
+/// The settings of one kind; all others are absent.
+#[derive(Default)]
+pub(super) struct Answers {
+    pub(super) smtp: Option<SmtpAnswer>,
+    pub(super) postmark: Option<PostmarkAnswer>,
+    pub(super) mailgun: Option<MailgunAnswer>,
+    pub(super) sendgrid: Option<SendgridAnswer>,
+    pub(super) mailjet: Option<MailjetAnswer>,
+    pub(super) sparkpost: Option<SparkpostAnswer>,
+}
+
+impl From<ProviderSettings<Sealed>> for Answers {
+    fn from(settings: ProviderSettings<Sealed>) -> Self {
+        let mut answers = Self::default();
+        match settings {
+            ProviderSettings::Smtp(smtp) => {
+                answers.smtp = Some(SmtpAnswer {
+                    host: smtp.host,
+                    port: smtp.port,
+                    use_tls: smtp.security != SmtpSecurity::None,
+                    username: smtp.username,
+                    password_set: smtp.password.is_some(),
+                    ehlo_hostname: smtp.ehlo_hostname,
+                    auth_type: "basic".to_owned(),
+                });
+            }
+            ProviderSettings::Postmark(postmark) => {
+                let message_stream = postmark.message_stream;
+                answers.postmark = Some(PostmarkAnswer { message_stream, server_token_set: true });
+            }
+            ProviderSettings::Mailgun(mailgun) => {
+                let region = match mailgun.region {
+                    MailgunRegion::Us => "US",
+                    MailgunRegion::Eu => "EU",
+                };
+                let (domain, region) = (mailgun.domain, region.to_owned());
+                answers.mailgun = Some(MailgunAnswer { domain, region, api_key_set: true });
+            }
+            ProviderSettings::Sendgrid(_) => {
+                answers.sendgrid = Some(SendgridAnswer { api_key_set: true });
+            }
+            ProviderSettings::Mailjet(mailjet) => {
+                answers.mailjet = Some(MailjetAnswer {
+                    api_key_set: true,
+                    secret_key_set: true,
+                    sandbox_mode: mailjet.sandbox_mode,
+                });
+            }
+            ProviderSettings::Sparkpost(sparkpost) => {
+                answers.sparkpost = Some(SparkpostAnswer {
+                    endpoint: sparkpost.endpoint,
+                    api_key_set: true,
+                    sandbox_mode: sparkpost.sandbox_mode,
+                });
+            }
+        }
+        answers
+    }
+}

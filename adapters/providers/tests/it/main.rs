@@ -1,0 +1,5 @@
+//! The adapter against a server of its own that records requests and answers by script.
+
+mod answers;
+mod requests;
+mod support;
