@@ -198,7 +198,7 @@ impl<C: Connector> Broker<C> {
         let now = self.shared.now();
         let shared = self.shared.lock();
         let nested_leases = shared.holders.nested();
-        BrokerStats { nested_leases, ..shared.core.stats(page, now) }
+        BrokerStats { nested_leases, ..shared.core.stats(&page, now) }
     }
 
     /// The limits in force.

@@ -201,7 +201,6 @@ fn options(purpose: Purpose, access: Access) -> LeaseOptions {
     LeaseOptions { class, wait: None, label: purpose.label, access }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn refusal(error: BrokerError) -> StoreError {
     match error {
         BrokerError::ConnectionLimit { max, current, workspace, retry_after, .. } => {

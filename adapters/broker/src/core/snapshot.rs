@@ -13,7 +13,7 @@ use std::time::Duration;
 
 impl Core {
     /// A consistent picture; costs O(connections + waiters + active workspaces).
-    pub(crate) fn stats(&self, page: StatsPage, now: Moment) -> BrokerStats {
+    pub(crate) fn stats(&self, page: &StatsPage, now: Moment) -> BrokerStats {
         let meters = &self.meters;
         let count = |state: State| {
             let number = self.conns.iter().filter(|(_, conn)| conn.state == state).count();
@@ -27,7 +27,7 @@ impl Core {
             meters.leases.hit + meters.leases.handed_over + meters.leases.opened + meters.leases.stolen;
         let longest_wait = self.waiters.iter().map(|(_, waiter)| now.since(waiter.arrived_at)).max();
         let breaker = self.server.breaker(now);
-        let (workspaces, truncated, next) = self.workspace_page(&page, now);
+        let (workspaces, truncated, next) = self.workspace_page(page, now);
         BrokerStats {
             max_connections: self.limits.max_connections,
             max_connections_per_workspace: self.limits.max_connections_per_workspace,

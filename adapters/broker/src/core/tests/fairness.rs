@@ -315,7 +315,7 @@ fn far_more_workspaces_than_slots_are_served_without_losing_anyone() {
         sim.client(Client { choose, hold: MS, pause: Duration::ZERO });
     }
     sim.run(Duration::from_secs(4));
-    let stats = sim.core.stats(StatsPage::default(), sim.now);
+    let stats = sim.core.stats(&StatsPage::default(), sim.now);
     println!(
         "100 databases, 28 slots, 64 clients: {} leases/s, hit rate {:.2}, {} opens/s, p99 {:?}",
         sim.leases(0..100) / 4,
@@ -342,7 +342,7 @@ fn a_hundred_thousand_workspaces_cost_only_those_that_are_active() {
     println!("{} events, {per_event} ns each with the simulation's own work", sim.events);
     assert!(sim.served.len() > 3_000, "{}", sim.served.len());
     assert!(sim.most_spaces <= 1 + 90 + 200 + 10, "{} records", sim.most_spaces);
-    assert_eq!(sim.core.stats(StatsPage::default(), sim.now).leases.refused, 0);
+    assert_eq!(sim.core.stats(&StatsPage::default(), sim.now).leases.refused, 0);
 }
 
 #[test]

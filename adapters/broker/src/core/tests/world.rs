@@ -196,6 +196,6 @@ impl World {
     }
 
     pub(super) fn stats(&self) -> crate::BrokerStats {
-        self.core.stats(StatsPage::default(), self.now)
+        self.core.stats(&StatsPage::default(), self.now)
     }
 }
