@@ -194,6 +194,7 @@ impl<C: Connector> Broker<C> {
 
     /// Figures, without any I/O. Takes the broker's lock for O(connections + active workspaces).
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the caller hands the page over")]
     pub fn stats(&self, page: StatsPage) -> BrokerStats {
         let now = self.shared.now();
         let shared = self.shared.lock();
