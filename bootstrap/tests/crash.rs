@@ -51,6 +51,7 @@ impl Process {
     }
 
     async fn call(&self, token: Option<&str>, method: &str, path: &str, body: &Value) -> Value {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().expect("a client");
         let url = format!("{}/api/{path}", self.base);
         let mut request = if method == "GET" { client.get(url) } else { client.post(url).json(body) };

@@ -53,6 +53,7 @@ async fn scrape(port: u16) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_traced_request_reaches_the_collector_and_the_scraper() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let received = Received::default();
     let (acceptor, collector) = listen().await;
     let routes = Route::new().at("/v1/:kind", post(collect)).data(received.clone());
