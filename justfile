@@ -30,6 +30,10 @@ settings:
 demo *arguments:
     cargo run --release -- demo {{arguments}}
 
+# measure the connection broker: just bench core
+bench *arguments:
+    cargo run --release --package benches -- {{arguments}}
+
 # licences, fenced frameworks, unused dependencies, spelling
 audit:
     cargo deny check bans licenses sources

@@ -99,6 +99,12 @@ const MAP: &[Row] = &[
         why: "bootstrap puts adapters into ports; fakes never reach the program",
     },
     Row {
+        package: "benches",
+        ours: &["broker"],
+        others: None,
+        why: "what is measured is what the program uses, in the same form",
+    },
+    Row {
         package: "tests",
         ours: ADAPTER,
         others: None,
@@ -124,7 +130,12 @@ const FENCES: &[(&[&str], &[&str], &str)] = &[
         "MJML and Liquid end at adapters/render",
     ),
     (&["jsonwebtoken", "aes-gcm", "hmac"], &["crypto"], "keys and tokens are handled in adapters/crypto"),
-    (&["clap", "dotenvy", "indicatif", "figment"], &["bootstrap"], "only bootstrap reads the environment"),
+    (&["dotenvy", "figment"], &["bootstrap"], "only bootstrap reads the environment"),
+    (
+        &["clap", "indicatif"],
+        &["bootstrap", "benches"],
+        "programs for people talk to a terminal; libraries do not",
+    ),
     (
         &[
             "opentelemetry",
@@ -136,7 +147,11 @@ const FENCES: &[(&[&str], &[&str], &str)] = &[
         &["bootstrap"],
         "crates write spans and events; where these go is decided at the start",
     ),
-    (&["anyhow"], &["bootstrap", "tests"], "a failure keeps its type until somebody has to print it"),
+    (
+        &["anyhow"],
+        &["bootstrap", "benches", "tests"],
+        "a failure keeps its type until somebody has to print it",
+    ),
     (&["testcontainers"], &["tests"], "servers are started for test suites only"),
 ];
 

@@ -11,6 +11,8 @@ mod core;
 mod error;
 mod key;
 mod limits;
+#[cfg(feature = "model")]
+pub mod model;
 mod shell;
 mod stats;
 

@@ -78,6 +78,12 @@ impl<I: Id, T> Slab<I, T> {
         self.entries.len() - self.free.len()
     }
 
+    /// Bytes reserved.
+    #[cfg(feature = "model")]
+    pub(crate) const fn footprint(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry<T>>() + self.free.capacity() * size_of::<u32>()
+    }
+
     pub(crate) fn insert(&mut self, value: T) -> I {
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[index as usize];

@@ -89,6 +89,37 @@ impl Core {
         }
     }
 
+    /// Connections with a record.
+    #[cfg(feature = "model")]
+    pub(crate) fn counted(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Workspaces with a record.
+    #[cfg(feature = "model")]
+    pub(crate) fn known_workspaces(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Bytes reserved for records and lists. Nodes of trees and tables are counted with what they
+    /// hold; the texts of keys belong to whoever made them.
+    #[cfg(feature = "model")]
+    pub(crate) fn footprint(&self) -> usize {
+        use std::mem::size_of;
+        let histograms = self.spaces.iter().filter(|(_, space)| space.tally.waits.is_some()).count();
+        size_of::<Self>()
+            + self.conns.footprint()
+            + self.waiters.footprint()
+            + self.spaces.footprint()
+            + histograms * size_of::<super::gauge::Histogram>()
+            + self.by_key.capacity() * size_of::<(crate::WorkspaceKey, super::slab::SpaceId)>()
+            + self.wants.len() * size_of::<(u64, super::slab::SpaceId)>()
+            + self.timers.len() * size_of::<(Moment, super::tick::Timer)>()
+            + self.held_back.len() * size_of::<(u64, super::slab::SpaceId)>()
+            + self.touched.capacity() * size_of::<super::slab::SpaceId>()
+            + self.expired.capacity() * size_of::<super::ConnId>()
+    }
+
     fn workspace_page(
         &self,
         page: &StatsPage,

@@ -36,6 +36,12 @@ impl Wants {
         self.zero.iter().map(|list| list.len() as u64).sum()
     }
 
+    /// Places in all lists.
+    #[cfg(feature = "model")]
+    pub(super) fn len(&self) -> usize {
+        self.zero.iter().chain(&self.growth).map(BTreeMap::len).sum()
+    }
+
     pub(super) const fn departures(&self) -> u64 {
         self.departures
     }

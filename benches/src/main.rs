@@ -1,0 +1,48 @@
+//! The command `bench`: measures and simulates the connection broker.
+//!
+//! Whatever is measured is set against a baseline of the same run, in interleaved rounds; each gate
+//! prints PASS or FAIL, and the exit code says whether one failed.
+
+mod connector;
+mod core;
+mod figures;
+mod gates;
+mod machine;
+mod table;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use self::gates::Gates;
+
+/// Measures and simulates the connection broker.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lending an idle connection and taking the statistics, without any database (B1, B8)
+    Core(core::Options),
+}
+
+impl Cli {
+    fn run(self) -> anyhow::Result<Gates> {
+        match self.command {
+            Command::Core(options) => core::run(&options),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(gates) => gates.finish(),
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
