@@ -26,7 +26,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinSet, time::Instant};
 use tracing::Instrument as _;
-use turns::Turns;
+use turns::{Turn, Turns};
 
 /// How the loop works.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +134,7 @@ impl Worker {
                 let (duties, stop) = (self.duties.clone(), stop.clone());
                 running.spawn(async move {
                     let result = duties.turn(&turn.workspace, turn.kind, turn.seen.as_ref(), &stop).await;
-                    (turn.workspace, turn.kind, result)
+                    (turn, result)
                 });
             }
             if stop.is_asked() && running.is_empty() {
@@ -143,10 +143,10 @@ impl Worker {
             tokio::select! {
                 biased;
                 Some(ended) = running.join_next() => match ended {
-                    Ok((workspace, kind, Ok(more))) => turns.end(&workspace, kind, more, None),
-                    Ok((workspace, kind, Err(error))) => {
-                        let pause = report(&workspace, kind, &error);
-                        turns.end(&workspace, kind, true, Some(Instant::now() + pause));
+                    Ok((turn, Ok(more))) => turns.end(&turn.workspace, turn.kind, more),
+                    Ok((turn, Err(error))) => {
+                        let pause = report(&turn, &error);
+                        turns.fail(&turn.workspace, turn.kind, Instant::now() + pause);
                     }
                     Err(panicked) => {
                         tracing::error!(error = %panicked, "a turn of the worker panicked");
@@ -179,21 +179,33 @@ impl Worker {
     }
 }
 
+/// The longest that a workspace is left alone after failures.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
 /// Logs a failed turn and answers how long to leave the workspace alone.
-fn report(workspace: &WorkspaceId, kind: WorkKind, error: &StoreError) -> Duration {
-    let pause = match (error.kind().retry_after(), error.kind()) {
-        (Some(retry_after), _) => retry_after,
-        (None, FailureKind::NotFound) => Duration::from_mins(1),
-        (None, _) => Duration::from_secs(10),
-    };
+fn report(turn: &Turn, error: &StoreError) -> Duration {
+    let pause = pause(error.kind(), turn.failures);
     tracing::warn!(
-        workspace.id = %workspace,
-        work.kind = kind.name(),
+        workspace.id = %turn.workspace,
+        work.kind = turn.kind.name(),
         pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
         error = error as &dyn std::error::Error,
         "a turn of the worker failed"
     );
     pause
+}
+
+/// What passes by itself says when; anything else needs somebody's hand, and is tried again at
+/// doubling distances.
+fn pause(kind: FailureKind, failures_before: u32) -> Duration {
+    if let Some(retry_after) = kind.retry_after() {
+        return retry_after;
+    }
+    let first = match kind {
+        FailureKind::NotFound => Duration::from_mins(1),
+        _ => Duration::from_secs(10),
+    };
+    first.saturating_mul(2_u32.saturating_pow(failures_before)).min(LONGEST_PAUSE)
 }
 
 impl Duties {
@@ -318,4 +330,21 @@ async fn hand_over_group(deliveries: &Deliveries, batch: &Batch, first: usize) -
         .buffer_unordered(GROUP)
         .collect()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_must_mend_is_tried_again_at_doubling_distances() {
+        let pauses: Vec<_> = (0..7).map(|n| pause(FailureKind::Internal, n).as_secs()).collect();
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300]);
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_tried_again_when_it_says() {
+        let kind = FailureKind::Unavailable(Duration::from_secs(3));
+        assert_eq!(pause(kind, 9), Duration::from_secs(3));
+    }
 }

@@ -25,6 +25,8 @@ struct Entry {
     woken: bool,
     /// Left alone until then.
     paused_until: Option<Instant>,
+    /// Turns that failed in a row.
+    failures: u32,
 }
 
 /// A turn to take.
@@ -33,6 +35,8 @@ pub(crate) struct Turn {
     pub(crate) kind: WorkKind,
     /// The entry of the index as read before this turn began.
     pub(crate) seen: Option<WorkItem>,
+    /// Turns before this one that failed in a row.
+    pub(crate) failures: u32,
 }
 
 impl Turns {
@@ -69,25 +73,19 @@ impl Turns {
                 self.line.push_back(key);
                 continue;
             }
-            let seen = entry.seen.take();
-            *entry = Entry { running: true, ..Entry::default() };
-            return Some(Turn { workspace: key.0, kind: key.1, seen });
+            let (seen, failures) = (entry.seen.take(), entry.failures);
+            *entry = Entry { running: true, failures, ..Entry::default() };
+            return Some(Turn { workspace: key.0, kind: key.1, seen, failures });
         }
         None
     }
 
-    /// Takes a turn back. With `more`, or when woken meanwhile, another one follows.
-    pub(crate) fn end(
-        &mut self,
-        workspace: &WorkspaceId,
-        kind: WorkKind,
-        more: bool,
-        pause: Option<Instant>,
-    ) {
+    /// Takes a turn back that went well. With `more`, or when woken meanwhile, another one follows.
+    pub(crate) fn end(&mut self, workspace: &WorkspaceId, kind: WorkKind, more: bool) {
         let key = (workspace.clone(), kind);
         let Some(entry) = self.known.get_mut(&key) else { return };
         entry.running = false;
-        entry.paused_until = pause;
+        entry.failures = 0;
         if more || entry.woken || entry.seen.is_some() {
             entry.woken = false;
             entry.waiting = true;
@@ -95,6 +93,16 @@ impl Turns {
         } else {
             self.known.remove(&key);
         }
+    }
+
+    /// Takes a turn back that failed: another one follows, not before `until`.
+    pub(crate) fn fail(&mut self, workspace: &WorkspaceId, kind: WorkKind, until: Instant) {
+        let key = (workspace.clone(), kind);
+        let Some(entry) = self.known.get_mut(&key) else { return };
+        let failures = entry.failures.saturating_add(1);
+        let seen = entry.seen.take();
+        *entry = Entry { seen, waiting: true, paused_until: Some(until), failures, ..Entry::default() };
+        self.line.push_back(key);
     }
 
     /// After a turn was lost: those that ran are found again through the index.
@@ -131,7 +139,7 @@ mod tests {
             turns.add(id(name), WorkKind::Deliveries);
         }
         let first = turns.begin(now).unwrap();
-        turns.end(&first.workspace, first.kind, true, None);
+        turns.end(&first.workspace, first.kind, true);
         assert_eq!(order(&mut turns, now), ["b", "c", "a"]);
     }
 
@@ -143,7 +151,7 @@ mod tests {
         let turn = turns.begin(now).unwrap();
         turns.add(id("a"), WorkKind::Deliveries);
         assert!(turns.begin(now).is_none(), "never two turns at once");
-        turns.end(&turn.workspace, turn.kind, false, None);
+        turns.end(&turn.workspace, turn.kind, false);
         assert_eq!(order(&mut turns, now), ["a"]);
     }
 
@@ -161,7 +169,7 @@ mod tests {
         let turn = turns.begin(now).unwrap();
         assert_eq!(turn.seen, None);
         turns.add_seen(item.clone());
-        turns.end(&turn.workspace, turn.kind, false, None);
+        turns.end(&turn.workspace, turn.kind, false);
         assert_eq!(turns.begin(now).unwrap().seen, Some(item));
     }
 
@@ -172,7 +180,7 @@ mod tests {
         turns.add(id("a"), WorkKind::Deliveries);
         let turn = turns.begin(now).unwrap();
         let pause = now + Duration::from_secs(5);
-        turns.end(&turn.workspace, turn.kind, true, Some(pause));
+        turns.fail(&turn.workspace, turn.kind, pause);
         turns.add(id("b"), WorkKind::Deliveries);
         assert_eq!(order(&mut turns, now), ["b"]);
         assert_eq!(turns.next_moment(now, now + Duration::from_mins(1)), pause);
@@ -180,11 +188,29 @@ mod tests {
     }
 
     #[test]
+    fn failures_in_a_row_are_counted_until_a_turn_goes_well() {
+        let mut turns = Turns::default();
+        let now = Instant::now();
+        turns.add(id("a"), WorkKind::Deliveries);
+        let mut counted = Vec::new();
+        for _ in 0..2 {
+            let turn = turns.begin(now).unwrap();
+            counted.push(turn.failures);
+            turns.fail(&turn.workspace, turn.kind, now);
+        }
+        let turn = turns.begin(now).unwrap();
+        counted.push(turn.failures);
+        turns.end(&turn.workspace, turn.kind, true);
+        counted.push(turns.begin(now).unwrap().failures);
+        assert_eq!(counted, [0, 1, 2, 0]);
+    }
+
+    #[test]
     fn what_is_done_is_forgotten() {
         let mut turns = Turns::default();
         turns.add(id("a"), WorkKind::Deliveries);
         let turn = turns.begin(Instant::now()).unwrap();
-        turns.end(&turn.workspace, turn.kind, false, None);
+        turns.end(&turn.workspace, turn.kind, false);
         assert!(turns.known.is_empty());
     }
 }
