@@ -17,6 +17,12 @@ use std::{
 const NEWSLETTER_SOURCE: &str = include_str!("../../demo/newsletter.mjml");
 const WELCOME_SOURCE: &str = include_str!("../../demo/welcome.mjml");
 
+/// The identifier of the demo's workspace.
+const WORKSPACE: &str = "demo";
+
+/// The name of the demo's workspace, by which a later run knows it again.
+const SHOP: &str = "Nordlys Coffee";
+
 /// Rows of an import per request.
 const BATCH: usize = 500;
 
@@ -77,11 +83,21 @@ async fn sign_in(client: Client, root: &str) -> anyhow::Result<Client> {
     Ok(client.signed_in(token))
 }
 
-/// Makes a workspace of its own: another run on the same database may have taken the first name.
+/// Makes a workspace of its own. Those that earlier runs left on the same database are deleted:
+/// their mail servers are gone, and on PostgreSQL the key of their secrets too.
 async fn workspace(client: &Client) -> anyhow::Result<String> {
-    let taken = client.get("workspaces.list").await?;
-    let taken: Vec<_> = taken.as_array().into_iter().flatten().filter_map(|w| w["id"].as_str()).collect();
-    let names = std::iter::once("demo".to_owned()).chain((2..).map(|n| format!("demo{n}")));
+    let there = client.get("workspaces.list").await?;
+    let mut taken = Vec::new();
+    for workspace in there.as_array().into_iter().flatten() {
+        let id = workspace["id"].as_str().context("a workspace has no identifier")?;
+        if id.starts_with(WORKSPACE) && workspace["name"] == SHOP {
+            client.post("workspaces.delete", &json!({"id": id})).await?;
+            step(&format!("deleted the workspace {id} of an earlier run"));
+        } else {
+            taken.push(id);
+        }
+    }
+    let names = std::iter::once(WORKSPACE.to_owned()).chain((2..).map(|n| format!("{WORKSPACE}{n}")));
     let id = names.into_iter().find(|name| !taken.contains(&name.as_str())).context("no name is left")?;
     client.post("workspaces.create", &workspace_draft(&id, None, None)).await?;
     step(&format!("created the workspace {id}, with a database of its own"));
@@ -91,7 +107,7 @@ async fn workspace(client: &Client) -> anyhow::Result<String> {
 fn workspace_draft(id: &str, transactional: Option<&str>, marketing: Option<&str>) -> Value {
     json!({
         "id": id,
-        "name": "Nordlys Coffee",
+        "name": SHOP,
         "settings": {
             "website_url": "https://shop.nordlys.example",
             "timezone": "Europe/Copenhagen",
