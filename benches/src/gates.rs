@@ -22,12 +22,20 @@ impl Gates {
 
     /// The figure must not be above the limit.
     pub(crate) fn at_most(&mut self, name: &str, figure: f64, limit: f64, unit: &str) {
-        self.check(name, figure <= limit, &format!("{} {unit}, at most {limit} {unit}", number(figure)));
+        let unit = after_a_space(unit);
+        self.check(name, figure <= limit, &format!("{}{unit}, at most {limit}{unit}", number(figure)));
     }
 
     /// The figure must not be below the limit.
     pub(crate) fn at_least(&mut self, name: &str, figure: f64, limit: f64, unit: &str) {
-        self.check(name, figure >= limit, &format!("{} {unit}, at least {limit} {unit}", number(figure)));
+        let unit = after_a_space(unit);
+        self.check(name, figure >= limit, &format!("{}{unit}, at least {limit}{unit}", number(figure)));
+    }
+
+    /// Names of those that failed.
+    #[cfg(test)]
+    pub(crate) fn failed(&self) -> &[String] {
+        &self.failed
     }
 
     /// The last line, and the exit code.
@@ -46,6 +54,10 @@ impl Gates {
             ExitCode::FAILURE
         }
     }
+}
+
+fn after_a_space(unit: &str) -> String {
+    if unit.is_empty() { String::new() } else { format!(" {unit}") }
 }
 
 /// As many digits as say something.

@@ -8,6 +8,7 @@ mod core;
 mod figures;
 mod gates;
 mod machine;
+mod simulate;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -27,12 +28,16 @@ struct Cli {
 enum Command {
     /// Lending an idle connection and taking the statistics, without any database (B1, B8)
     Core(core::Options),
+    /// The broker's decisions on a virtual clock, against other policies, for up to a million
+    /// workspaces (C7, B7)
+    Simulate(simulate::Options),
 }
 
 impl Cli {
     fn run(self) -> anyhow::Result<Gates> {
         match self.command {
             Command::Core(options) => core::run(&options),
+            Command::Simulate(options) => simulate::run(&options),
         }
     }
 }
