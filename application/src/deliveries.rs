@@ -4,6 +4,7 @@
 //! and commits. What was begun by a process that ended is recorded as unknown and never sent again by
 //! itself; what was only claimed waits again.
 
+mod keys;
 mod record;
 mod throttle;
 mod variables;
@@ -34,6 +35,7 @@ use domain::{
     utm::UtmParameters,
     workspaces::Workspace,
 };
+use keys::forget_keys;
 use record::{record, record_lapsed};
 use std::{
     collections::{HashMap, HashSet},
@@ -70,6 +72,8 @@ pub struct DeliveryConfig {
     pub batch: usize,
     /// When and how often a delivery is tried again.
     pub retry: RetryPolicy,
+    /// How long the key of a request is good.
+    pub key_retention: Duration,
 }
 
 /// Claimed deliveries with all that is needed to make their mails.
@@ -144,7 +148,8 @@ impl Deliveries {
         store.release_deliveries(&over).await?;
         let next = if claimed.is_empty() {
             let due = store.next_delivery_due().await?;
-            due.map(|due| allowance.next.map_or(due, |free| due.max(free)))
+            let due = due.map(|due| allowance.next.map_or(due, |free| due.max(free)));
+            earlier(due, forget_keys(store.as_mut(), self.config.key_retention, now).await?)
         } else {
             Some(now)
         };
@@ -388,6 +393,11 @@ impl Item {
         }
         utm
     }
+}
+
+/// The earlier of two moments, where there are any.
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
 }
 
 /// Loads what the mails of claimed deliveries are made from, a query per kind.

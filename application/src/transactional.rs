@@ -1,27 +1,24 @@
 //! Transactional notifications, and sending them.
 
+mod request;
+mod sending;
+
+pub use request::SendRequest;
+
 use crate::{
     access::{Caller, Denied},
-    directory::active_workspace,
     failure::{Failure, FailureKind},
     page::Counted,
-    ports::{
-        Clock, ConnectionBroker, IdGenerator, Purpose, Reservation, StoreError, UnitOfWork, Vault,
-        VaultError, WorkKind,
-    },
+    ports::{Clock, ConnectionBroker, IdGenerator, Purpose, StoreError, UnitOfWork, Vault, VaultError},
     work::Work,
 };
+use chrono::Duration;
 use domain::{
-    contacts::ContactPatch,
-    deliveries::{Delivery, DeliverySource},
-    ids::{IntegrationId, MessageId, NotificationId, TemplateId},
-    messages::{Message, MessageState},
+    ids::{NotificationId, TemplateId},
     permissions::{Permission, Resource},
-    secret::{Sealed, Secret},
-    transactional::{EmailOptions, Notification, NotificationDraft, NotificationPatch},
+    transactional::{Notification, NotificationDraft, NotificationPatch},
     validation::{FieldProblem, Invalid},
 };
-use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// The use cases of transactional notifications.
@@ -31,6 +28,7 @@ pub struct Transactional {
     ids: Arc<dyn IdGenerator>,
     vault: Arc<dyn Vault>,
     work: Arc<Work>,
+    key_retention: Duration,
 }
 
 /// Why a use case of transactional notifications failed.
@@ -51,8 +49,11 @@ pub enum TransactionalError {
     /// The workspace has no provider for transactional mail.
     #[error("no e-mail provider: set transactional_email_provider_id in the workspace settings")]
     NoProvider,
-    /// The idempotency key was used with another payload.
+    /// The message's own key was used with another payload.
     #[error("this external_id was used before with another payload; use a new one for a new message")]
+    ExternalIdReused,
+    /// The key of the call was used with another payload.
+    #[error("this Idempotency-Key was used before with another payload; use a new one for a new message")]
     KeyReused,
     /// The input breaks a rule.
     #[error(transparent)]
@@ -72,9 +73,9 @@ impl Failure for TransactionalError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::NotFound => FailureKind::NotFound,
-            Self::Taken | Self::Managed | Self::KeyReused => FailureKind::Conflict,
+            Self::Taken | Self::Managed | Self::ExternalIdReused => FailureKind::Conflict,
             Self::UnknownTemplate(_) => FailureKind::Invalid,
-            Self::NoProvider => FailureKind::Unprocessable,
+            Self::NoProvider | Self::KeyReused => FailureKind::Unprocessable,
             Self::Invalid(e) => e.kind(),
             Self::Denied(e) => e.kind(),
             Self::Vault(_) => FailureKind::Internal,
@@ -89,7 +90,7 @@ impl Failure for TransactionalError {
             Self::Managed => "notification-managed",
             Self::UnknownTemplate(_) => "template-unknown",
             Self::NoProvider => "provider-missing",
-            Self::KeyReused => "idempotency-key-reused",
+            Self::ExternalIdReused | Self::KeyReused => "idempotency-key-reused",
             Self::Invalid(e) => e.code(),
             Self::Denied(e) => e.code(),
             Self::Vault(_) => "secret-unreadable",
@@ -105,79 +106,17 @@ impl Failure for TransactionalError {
     }
 }
 
-/// What a client asks to be sent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SendRequest {
-    /// Which notification.
-    pub notification: NotificationId,
-    /// Idempotency key: at most one message is made for it.
-    pub external_id: Option<String>,
-    /// Who receives it; stored or merged before the mail is made.
-    pub contact: ContactPatch,
-    /// Template variables.
-    pub data: Map<String, Value>,
-    /// Stored in clear with the message.
-    pub metadata: Option<Map<String, Value>>,
-    /// What this send changes of the mail.
-    pub options: EmailOptions,
-}
-
-impl SendRequest {
-    /// Longest idempotency key, in characters.
-    pub const MAX_KEY: usize = 255;
-
-    /// A text that is equal for equal requests, whatever the order of members in their JSON.
-    fn canonical(&self) -> String {
-        let contact: Map<String, Value> = self
-            .contact
-            .changes
-            .iter()
-            .map(|(field, value)| {
-                (
-                    field.name().to_owned(),
-                    value.as_ref().map_or(Value::Null, domain::contacts::FieldValue::to_json),
-                )
-            })
-            .collect();
-        canonical(&json!([
-            self.notification,
-            self.contact.email,
-            contact,
-            self.data,
-            self.metadata,
-            self.options
-        ]))
-    }
-}
-
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by_key(|(name, _)| *name);
-            let members: Vec<_> = members
-                .into_iter()
-                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)))
-                .collect();
-            format!("{{{}}}", members.join(","))
-        }
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(","))
-        }
-        scalar => scalar.to_string(),
-    }
-}
-
 impl Transactional {
-    /// Takes its ports.
+    /// Takes its ports, and how long a key of a request is good.
     pub fn new(
         broker: Arc<dyn ConnectionBroker>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
         vault: Arc<dyn Vault>,
         work: Arc<Work>,
+        key_retention: Duration,
     ) -> Self {
-        Self { broker, clock, ids, vault, work }
+        Self { broker, clock, ids, vault, work, key_retention }
     }
 
     /// Stores a new notification.
@@ -282,113 +221,6 @@ impl Transactional {
         store.commit().await?;
         Ok(())
     }
-
-    /// Accepts a message: the contact, the message and its place in the queue are stored together.
-    /// A repeated request with the same key is answered with the first message and sends nothing.
-    ///
-    /// # Errors
-    /// Without `transactional:write`, when the notification, its template or a provider is missing,
-    /// or the key was used with another payload.
-    #[tracing::instrument(name = "transactional.send", skip_all)]
-    pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<MessageId, TransactionalError> {
-        caller.require(Permission::Write(Resource::Transactional))?;
-        let purpose = Purpose::interactive("transactional.send");
-        let workspace = active_workspace(self.broker.as_ref(), &caller.workspace, purpose).await?;
-        let integration =
-            workspace.settings.transactional_email_provider_id.ok_or(TransactionalError::NoProvider)?;
-        let data = self.sealed(&workspace.secret_key, &request.data)?;
-        let promise = self.work.promise(&caller.workspace, WorkKind::Deliveries, purpose).await?;
-        let mut store = self.broker.write(&caller.workspace, purpose).await?;
-        match self.accept(store.as_mut(), &request, data, integration).await? {
-            Accepted::New(message) => {
-                promise.commit(store).await?;
-                Ok(message)
-            }
-            Accepted::Earlier(message) => Ok(message),
-        }
-    }
-
-    async fn accept(
-        &self,
-        store: &mut dyn UnitOfWork,
-        request: &SendRequest,
-        data: Option<Sealed>,
-        integration: IntegrationId,
-    ) -> Result<Accepted, TransactionalError> {
-        let now = self.clock.now();
-        let id = MessageId::from_uuid(self.ids.uuid());
-        if let Some(key) = &request.external_id {
-            let fingerprint = self.vault.fingerprint(request.canonical().as_bytes());
-            match store.reserve_key(key, &fingerprint, &id, now).await? {
-                Reservation::Reserved => {}
-                Reservation::Taken { message, fingerprint: earlier } if earlier == fingerprint => {
-                    return Ok(Accepted::Earlier(message));
-                }
-                Reservation::Taken { .. } => return Err(TransactionalError::KeyReused),
-            }
-        }
-        let notification =
-            store.notification(&request.notification).await?.ok_or(TransactionalError::NotFound)?;
-        let template_version = require_email_template(store, &notification.email.template_id).await?;
-        store.upsert_contacts(std::slice::from_ref(&request.contact), now).await?;
-        let message = Message {
-            id: id.clone(),
-            external_id: request.external_id.clone(),
-            contact_email: request.contact.email.clone(),
-            broadcast: None,
-            notification: Some(notification.id.clone()),
-            list: None,
-            template: notification.email.template_id.clone(),
-            template_version,
-            state: MessageState::Queued,
-            status_info: None,
-            data,
-            metadata: request.metadata.clone(),
-            options: request.options.clone(),
-            sent_at: None,
-            delivered_at: None,
-            failed_at: None,
-            opened_at: None,
-            clicked_at: None,
-            bounced_at: None,
-            complained_at: None,
-            unsubscribed_at: None,
-            created_at: now,
-            updated_at: now,
-        };
-        let delivery = Delivery {
-            message: id.clone(),
-            source: DeliverySource::Transactional { notification: notification.id },
-            recipient: message.contact_email.clone(),
-            template: message.template.clone(),
-            template_version,
-            integration,
-            attempts: 0,
-            due_at: now,
-            created_at: now,
-        };
-        store.insert_messages_if_absent(std::slice::from_ref(&message)).await?;
-        store.insert_deliveries(&[delivery]).await?;
-        Ok(Accepted::New(id))
-    }
-
-    fn sealed(
-        &self,
-        workspace_key: &Sealed,
-        data: &Map<String, Value>,
-    ) -> Result<Option<Sealed>, TransactionalError> {
-        if data.is_empty() {
-            return Ok(None);
-        }
-        let key = self.vault.open(workspace_key)?;
-        let text = Secret::new(Value::Object(data.clone()).to_string());
-        Ok(Some(self.vault.seal_with(&key, &text)))
-    }
-}
-
-enum Accepted {
-    New(MessageId),
-    Earlier(MessageId),
 }
 
 /// The latest version of an e-mail template.
@@ -398,23 +230,4 @@ async fn require_email_template(
 ) -> Result<i64, TransactionalError> {
     let template = store.template(id).await?.filter(|t| t.content.email().is_some());
     template.map(|t| t.version).ok_or_else(|| TransactionalError::UnknownTemplate(id.clone()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_order_of_members_does_not_change_the_fingerprint() {
-        let a: Value = serde_json::from_str(r#"{"b":1,"a":{"y":[1,{"q":1,"p":2}],"x":"s"}}"#).unwrap();
-        let b: Value = serde_json::from_str(r#"{"a":{"x":"s","y":[1,{"p":2,"q":1}]},"b":1}"#).unwrap();
-        assert_eq!(canonical(&a), canonical(&b));
-        assert_eq!(canonical(&a), r#"{"a":{"x":"s","y":[1,{"p":2,"q":1}]},"b":1}"#);
-    }
-
-    #[test]
-    fn different_values_differ() {
-        assert_ne!(canonical(&json!({"a": "1"})), canonical(&json!({"a": 1})));
-        assert_ne!(canonical(&json!(["a", "b"])), canonical(&json!(["a,b"])));
-    }
 }

@@ -58,6 +58,8 @@ pub struct Settings {
     pub claim: Duration,
     /// Time to reach a mail server.
     pub dial_timeout: Duration,
+    /// How long the key of a request is good.
+    pub key_retention: Duration,
     /// Logs, metrics and traces.
     pub telemetry: Telemetry,
 }
@@ -237,6 +239,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let retry_base = reader.duration("EMAIL_QUEUE_RETRY_BASE");
     let claim = reader.duration("EMAIL_QUEUE_CLAIM");
     let dial_timeout = reader.duration("SMTP_DIAL_TIMEOUT");
+    let key_retention = reader.duration("IDEMPOTENCY_KEY_RETENTION");
     let telemetry = telemetry(reader);
     Some(Settings {
         environment: environment?,
@@ -259,6 +262,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         retry_base: retry_base?,
         claim: claim?,
         dial_timeout: dial_timeout?,
+        key_retention: key_retention?,
         telemetry: telemetry?,
     })
 }

@@ -8,6 +8,7 @@ pub mod contacts;
 pub mod deliveries;
 pub mod email_address;
 pub mod hosts;
+pub mod idempotency;
 pub mod ids;
 pub mod integrations;
 pub mod languages;

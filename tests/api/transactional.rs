@@ -1,6 +1,7 @@
 //! Transactional mail from the request to the mail server.
 
 use crate::support::{PATIENCE, Server, mjml};
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use smtp::sink::{Act, ReceivedMail, Sink, SinkOptions, Stage};
 
@@ -104,6 +105,48 @@ async fn one_key_makes_one_mail(server: &'static Server) {
     assert_eq!(sink.count(), 2);
 }
 
+async fn many_calls_with_few_keys_make_few_mails(server: &'static Server) {
+    const KEYS: usize = 12;
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    let calls = (0..25 * KEYS).map(|n| {
+        let key = n % KEYS;
+        let body = json!({"workspace_id": tenant.id, "notification": message(&json!({"data": {"n": key}}))});
+        let call = tenant.owner.request("post", "/api/transactional.send");
+        (key, tenant.owner.send(call.header("Idempotency-Key", format!("\"call-{key}\"")).json(&body)))
+    });
+    let calls = calls.map(|(key, call)| async move { (key, call.await.ok()["message_id"].to_string()) });
+    let answers: Vec<_> = futures_util::stream::iter(calls).buffer_unordered(100).collect().await;
+    let distinct: std::collections::HashSet<_> = answers.into_iter().collect();
+    assert_eq!(distinct.len(), KEYS, "each key has one message");
+    let last = tenant.send(message(&json!({}))).await.ok();
+    tenant.settled(last["message_id"].as_str().unwrap(), "queued").await;
+    assert!(sink.wait_for(KEYS + 1, PATIENCE).await);
+    assert_eq!(sink.count(), KEYS + 1);
+}
+
+async fn a_key_of_the_header_is_good_for_one_content(server: &'static Server) {
+    let tenant = server.tenant().await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    let call = async |key: &str, extra: Value| {
+        let body = json!({"workspace_id": tenant.id, "notification": message(&extra)});
+        let call = tenant.owner.request("post", "/api/transactional.send");
+        tenant.owner.send(call.header("Idempotency-Key", key).json(&body)).await
+    };
+    let first = call("\"k-1\"", json!({})).await.ok();
+    assert_eq!(
+        call("k-1", json!({})).await.ok()["message_id"],
+        first["message_id"],
+        "quotes may be left out"
+    );
+    let reused = call("\"k-1\"", json!({"data": {"code": "other"}})).await.problem(422);
+    assert_eq!(reused["code"], "idempotency_key_reused");
+    let malformed = call("\"k-1", json!({})).await.problem(400);
+    assert_eq!(malformed["errors"][0]["pointer"], "/Idempotency-Key");
+    call(&"k".repeat(256), json!({})).await.problem(400);
+}
+
 /// Runs calls at the same time.
 async fn futures<F: Future + Send>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     futures_util::future::join_all(calls).await
@@ -186,6 +229,8 @@ on_both_databases! {
     blank_options_mean_the_default
     a_header_cannot_be_injected
     one_key_makes_one_mail
+    many_calls_with_few_keys_make_few_mails
+    a_key_of_the_header_is_good_for_one_content
     a_refused_recipient_fails_with_the_servers_words
     a_deferred_mail_is_delivered_later
     a_mail_server_that_is_away_loses_nothing

@@ -4,11 +4,16 @@ mod bodies;
 mod send;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
+use application::transactional::SendRequest;
 use bodies::{
     CreateBody, DeletedAnswer, NotificationAnswer, NotificationIdBody, NotificationsAnswer, UpdateBody,
 };
-use domain::{ids::NotificationId, validation::Invalid};
-use poem_openapi::{OpenApi, param::Query, payload::Json};
+use domain::{idempotency::IdempotencyKey, ids::NotificationId, validation::Invalid};
+use poem_openapi::{
+    OpenApi,
+    param::{Header, Query},
+    payload::Json,
+};
 use send::{SendBody, SentAnswer};
 
 pub(crate) struct TransactionalApi(pub(crate) Shared);
@@ -89,17 +94,38 @@ impl TransactionalApi {
     ///
     /// Contact, message and its place in the queue are stored together before the answer; the mail is
     /// handed over at once after it, and again later when the mail server does not take it. What
-    /// becomes of it is told by `messages.list`. A repeated request with the same `external_id` is
-    /// answered with the first message and sends nothing.
+    /// becomes of it is told by `messages.list`.
+    ///
+    /// A call can be repeated without sending twice when it has a key: the message's `external_id`, or
+    /// the header `Idempotency-Key`, or both. A repeated call with the same key and the same content
+    /// is answered with the first message and sends nothing, also when both come at the same time.
+    /// The same key with other content is refused: 409 for `external_id`, 422 for the header. Keys are
+    /// kept with the message itself, and forgotten after the time that the operator has set
+    /// (`IDEMPOTENCY_KEY_RETENTION`, 30 days by default).
     ///
     /// The author's name is that of `email_options.from_name`, else of the template's sender, else of
     /// the provider's default sender. Replies go to `email_options.reply_to`, else to the template's.
     #[oai(path = "/transactional.send", method = "post", operation_id = "transactionalSend")]
-    async fn send(&self, bearer: Bearer, Body(body): Body<SendBody>) -> Result<Json<SentAnswer>, Problem> {
+    async fn send(
+        &self,
+        bearer: Bearer,
+        /// Makes the call repeatable: a string of 1 to 255 visible ASCII characters in double quotes
+        /// (draft-ietf-httpapi-idempotency-key-header); the quotes may be left out.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+        Body(body): Body<SendBody>,
+    ) -> Result<Json<SentAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
-        let message = self.0.transactional.send(&caller, body.notification.try_into()?).await?;
+        let request =
+            SendRequest { idempotency_key: key_of(idempotency_key.0)?, ..body.notification.try_into()? };
+        let message = self.0.transactional.send(&caller, request).await?;
         Ok(Json(SentAnswer { message_id: message.to_string(), success: true }))
     }
+}
+
+fn key_of(header: Option<String>) -> Result<Option<IdempotencyKey>, Invalid> {
+    let key = header.map(|value| IdempotencyKey::from_header(&value)).transpose();
+    key.map_err(|rule| Invalid::one("/Idempotency-Key", rule))
 }
 
 fn notification_id(pointer: &str, text: &str) -> Result<NotificationId, Invalid> {

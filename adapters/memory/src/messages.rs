@@ -11,13 +11,11 @@ use application::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
+    idempotency::IdempotencyKey,
     ids::{BroadcastId, MessageId},
     messages::{Message, MessageCursor, MessageFilter, MessageState, MessageStats},
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, btree_map::Entry},
-};
+use std::{cmp::Reverse, collections::BTreeSet};
 
 #[async_trait]
 impl MessageStore for MemorySession<WorkspaceState> {
@@ -92,21 +90,38 @@ impl MessageStore for MemorySession<WorkspaceState> {
 impl IdempotencyStore for MemorySession<WorkspaceState> {
     async fn reserve_key(
         &mut self,
-        key: &str,
+        key: &IdempotencyKey,
         fingerprint: &str,
         message: &MessageId,
-        _now: Timestamp,
+        now: Timestamp,
+        expired: Timestamp,
     ) -> Result<Reservation, StoreError> {
-        self.change(|state| match state.idempotency.entry(key.to_owned()) {
-            Entry::Occupied(held) => Ok(Reservation::Taken {
-                message: held.get().message.clone(),
-                fingerprint: held.get().fingerprint.clone(),
-            }),
-            Entry::Vacant(place) => {
-                place.insert(ReservedKey { message: message.clone(), fingerprint: fingerprint.to_owned() });
-                Ok(Reservation::Reserved)
+        self.change(|state| {
+            if let Some(held) = state.idempotency.get(key).filter(|held| held.reserved_at > expired) {
+                let (message, fingerprint) = (held.message.clone(), held.fingerprint.clone());
+                return Ok(Reservation::Taken { message, fingerprint });
             }
+            let (message, fingerprint) = (message.clone(), fingerprint.to_owned());
+            state.idempotency.insert(key.clone(), ReservedKey { message, fingerprint, reserved_at: now });
+            Ok(Reservation::Reserved)
         })
+    }
+
+    async fn purge_keys(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.change(|state| {
+            let old = state.idempotency.iter().filter(|(_, held)| held.reserved_at <= expired);
+            let mut old: Vec<_> = old.map(|(key, held)| (held.reserved_at, key.clone())).collect();
+            old.sort();
+            old.truncate(limit);
+            for (_, key) in &old {
+                state.idempotency.remove(key);
+            }
+            Ok(old.len() as u64)
+        })
+    }
+
+    async fn oldest_key(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.look(|state| state.idempotency.values().map(|held| held.reserved_at).min())
     }
 }
 

@@ -7,6 +7,7 @@ use domain::{
     contacts::Contact,
     deliveries::Delivery,
     email_address::EmailAddress,
+    idempotency::IdempotencyKey,
     ids::{
         BroadcastId, IntegrationId, InvitationId, ListId, MessageId, NotificationId, SessionId, TemplateId,
         UserId, WorkspaceId,
@@ -33,7 +34,7 @@ pub struct WorkspaceState {
     pub(crate) recipients: BTreeMap<(BroadcastId, EmailAddress), Recipient>,
     pub(crate) deliveries: BTreeMap<MessageId, Queued>,
     pub(crate) messages: BTreeMap<MessageId, Message>,
-    pub(crate) idempotency: BTreeMap<String, ReservedKey>,
+    pub(crate) idempotency: BTreeMap<IdempotencyKey, ReservedKey>,
 }
 
 /// The system database.
@@ -98,4 +99,5 @@ pub(crate) struct Queued {
 pub(crate) struct ReservedKey {
     pub(crate) message: MessageId,
     pub(crate) fingerprint: String,
+    pub(crate) reserved_at: Timestamp,
 }

@@ -5,6 +5,7 @@ use crate::page::Page;
 use async_trait::async_trait;
 use domain::{
     Timestamp,
+    idempotency::IdempotencyKey,
     ids::{BroadcastId, MessageId},
     messages::{Message, MessageCursor, MessageFilter, MessageState, MessageStats},
 };
@@ -65,12 +66,20 @@ pub enum Reservation {
 /// Keeps idempotency keys.
 #[async_trait]
 pub trait IdempotencyStore {
-    /// Reserves a key for a message. Waits for another transaction that holds the key.
+    /// Reserves a key for a message. One that was reserved at `expired` or before is free again.
+    /// Waits for another transaction that holds the key.
     async fn reserve_key(
         &mut self,
-        key: &str,
+        key: &IdempotencyKey,
         fingerprint: &str,
         message: &MessageId,
         now: Timestamp,
+        expired: Timestamp,
     ) -> Result<Reservation, StoreError>;
+
+    /// Removes up to `limit` keys that were reserved at `expired` or before. Answers how many.
+    async fn purge_keys(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError>;
+
+    /// When the oldest key was reserved.
+    async fn oldest_key(&mut self) -> Result<Option<Timestamp>, StoreError>;
 }

@@ -2,15 +2,21 @@ use crate::support::{Stage, mail, notification_draft, owner, patch, reset, works
 use application::{deliveries::Batch, ports::SendError, transactional::SendRequest};
 use chrono::Duration;
 use domain::{
+    idempotency::IdempotencyKey,
     messages::{Message, MessageFilter, MessageState},
     transactional::EmailOptions,
 };
 use serde_json::{Map, json};
 
 async fn send(stage: &Stage, who: &str) {
+    send_with(stage, who, None).await;
+}
+
+async fn send_with(stage: &Stage, who: &str, external_id: Option<IdempotencyKey>) {
     let request = SendRequest {
         notification: reset(),
-        external_id: None,
+        external_id,
+        idempotency_key: None,
         contact: patch(json!({"email": who})),
         data: Map::new(),
         metadata: None,
@@ -175,4 +181,31 @@ async fn a_claim_that_is_held_does_not_lapse() {
     let settled = [stage.deliveries.deliver(&batch, &batch.items()[0]).await];
     stage.deliveries.record(&batch, &settled).await.unwrap();
     assert_eq!(only_message(&stage).await.state, MessageState::Sent);
+}
+
+#[tokio::test]
+async fn keys_are_forgotten_when_they_are_no_longer_good() {
+    let stage = Stage::with_notification().await;
+    let key = IdempotencyKey::external("order-7").unwrap();
+    send_with(&stage, "ana@shop.example", Some(key.clone())).await;
+    stage.deliver_all().await;
+    let next = stage.deliveries.claim(&workspace()).await.unwrap().next().expect("a key will expire");
+    stage.clock.set(next);
+    let none = stage.deliveries.claim(&workspace()).await.unwrap().next();
+    assert_eq!(none, None, "nothing is left to look after");
+    send_with(&stage, "ana@shop.example", Some(key)).await;
+    assert_eq!(stage.deliver_all().await, 1, "a forgotten key makes a new message");
+}
+
+#[tokio::test]
+async fn a_key_that_is_no_longer_good_sends_anew_before_it_is_forgotten() {
+    let stage = Stage::with_notification().await;
+    let key = IdempotencyKey::external("order-7").unwrap();
+    send_with(&stage, "ana@shop.example", Some(key.clone())).await;
+    stage.clock.advance(Duration::days(30) - Duration::seconds(1));
+    send_with(&stage, "ana@shop.example", Some(key.clone())).await;
+    assert_eq!(stage.deliver_all().await, 1);
+    stage.clock.advance(Duration::seconds(1));
+    send_with(&stage, "ana@shop.example", Some(key)).await;
+    assert_eq!(stage.deliver_all().await, 1);
 }

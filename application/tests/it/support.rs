@@ -182,6 +182,7 @@ impl Stage {
             lease: Duration::minutes(5),
             batch: 50,
             retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
+            key_retention: Duration::days(30),
         };
         Self {
             contacts: Contacts::new(shared.clone(), time.clone()),
@@ -193,6 +194,7 @@ impl Stage {
                 ids.clone(),
                 sealing.clone(),
                 work.clone(),
+                Duration::days(30),
             ),
             broadcasts: Broadcasts::new(shared.clone(), time.clone(), ids, work.clone()),
             deliveries: Deliveries::new(ports, config),

@@ -9,6 +9,7 @@ use application::{
 };
 use domain::{
     contacts::ContactField,
+    idempotency::IdempotencyKey,
     ids::{NotificationId, TemplateId},
     messages::{MessageFilter, MessageState},
     permissions::Resource,
@@ -20,7 +21,8 @@ fn request(external_id: Option<&str>, data: Value) -> SendRequest {
     let Value::Object(data) = data else { panic!("data is an object") };
     SendRequest {
         notification: reset(),
-        external_id: external_id.map(str::to_owned),
+        external_id: external_id.map(|key| IdempotencyKey::external(key).unwrap()),
+        idempotency_key: None,
         contact: patch(json!({"email": "ana@shop.example", "first_name": "Ana"})),
         data,
         metadata: None,
@@ -79,6 +81,34 @@ async fn a_repeated_key_sends_once() {
     assert_eq!(stage.deliver_all().await, 0);
     let other = stage.transactional.send(&owner(), request(Some("k"), json!({"code": "2"}))).await;
     assert_eq!(other.unwrap_err().code(), "idempotency-key-reused");
+}
+
+fn call(key: &str, external_id: Option<&str>, code: &str) -> SendRequest {
+    let idempotency_key = Some(IdempotencyKey::from_header(key).unwrap());
+    SendRequest { idempotency_key, ..request(external_id, json!({"code": code})) }
+}
+
+#[tokio::test]
+async fn a_repeated_call_sends_once() {
+    let stage = Stage::with_notification().await;
+    let first = stage.transactional.send(&owner(), call("k", None, "1")).await.unwrap();
+    let again = stage.transactional.send(&owner(), call("k", None, "1")).await.unwrap();
+    assert_eq!(first, again);
+    let other = stage.transactional.send(&owner(), call("k", None, "2")).await.unwrap_err();
+    assert_eq!((other.kind(), other.code()), (FailureKind::Unprocessable, "idempotency-key-reused"));
+    assert_eq!(stage.deliver_all().await, 1);
+}
+
+#[tokio::test]
+async fn either_key_finds_the_first_message() {
+    let stage = Stage::with_notification().await;
+    let first = stage.transactional.send(&owner(), call("k", Some("order-7"), "1")).await.unwrap();
+    for same in [call("k", Some("order-7"), "1"), call("other", Some("order-7"), "1")] {
+        assert_eq!(stage.transactional.send(&owner(), same).await.unwrap(), first);
+    }
+    let without = stage.transactional.send(&owner(), call("k", None, "1")).await.unwrap_err();
+    assert_eq!(without.kind(), FailureKind::Unprocessable, "the external_id is a part of the content");
+    assert_eq!(stage.deliver_all().await, 1);
 }
 
 #[tokio::test]

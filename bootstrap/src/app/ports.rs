@@ -60,6 +60,8 @@ pub(super) struct Ports {
     platform: Arc<Platform>,
     renderer: Arc<MjmlRenderer>,
     work: Arc<Work>,
+    /// How long the key of a request is good.
+    key_retention: chrono::Duration,
 }
 
 impl Ports {
@@ -98,6 +100,8 @@ impl Ports {
             platform: Arc::new(platform),
             renderer: Arc::new(MjmlRenderer::new(clock.clone())),
             work: Arc::new(Work::new(broker, clock, wakeup)),
+            key_retention: chrono::Duration::from_std(settings.key_retention)
+                .context("IDEMPOTENCY_KEY_RETENTION is too long")?,
         })
     }
 
@@ -126,6 +130,7 @@ impl Ports {
                 ids.clone(),
                 vault.clone(),
                 self.work.clone(),
+                self.key_retention,
             ),
             users: self.users(),
             workspaces: Workspaces::new(self.platform.clone()),
@@ -140,6 +145,7 @@ impl Ports {
             retry: RetryPolicy { base, ..RetryPolicy::default() },
             lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
             batch: BATCH,
+            key_retention: self.key_retention,
         };
         let ports = DeliveryPorts {
             broker: broker.clone(),

@@ -405,6 +405,13 @@ pub const GROUPS: &[Group] = &[
                 "A claimed mail whose process has ended is noted as unknown after so long.",
             ),
             var("SMTP_DIAL_TIMEOUT", "30s", secs(1, 300), "Time to reach a mail server."),
+            var(
+                "IDEMPOTENCY_KEY_RETENTION",
+                "720h",
+                secs(60, 366 * DAY),
+                "How long a repeated `external_id` or `Idempotency-Key` is answered with the first message; \
+                 after that it is forgotten and makes a new one.",
+            ),
         ],
     },
     Group {

@@ -63,10 +63,13 @@ fn history(backend: DbBackend) -> Vec<String> {
 fn idempotency_keys(backend: DbBackend) -> Vec<String> {
     let table = Table::create()
         .table("idempotency_keys")
-        .col(long_key(backend, "key").not_null().primary_key())
+        .col(key(backend, "scope", 20).not_null())
+        .col(long_key(backend, "key").not_null())
         .col(key(backend, "fingerprint", 64).not_null())
         .col(key(backend, "message_id", 100).not_null())
         .col(moment("created_at"))
+        .primary_key(Index::create().col("scope").col("key"))
         .take();
-    tables(backend, &table, &[])
+    let oldest_first = index("idempotency_keys_created_at", "idempotency_keys", &["created_at"]);
+    tables(backend, &table, &[oldest_first])
 }

@@ -8,9 +8,10 @@ use crate::{
 use application::transactional::SendRequest;
 use domain::{
     contacts::ContactPatch,
+    idempotency::IdempotencyKey,
     ids::NotificationId,
     transactional::EmailOptions,
-    validation::{Check, Invalid, optional_text},
+    validation::{Check, Invalid},
 };
 use poem_openapi::Object;
 use serde_json::Value;
@@ -97,8 +98,7 @@ impl TryFrom<MessageBody> for SendRequest {
         let by_mail = body.channels.iter().any(|channel| channel.0 == "email");
         check.require(by_mail, &at("channels"), "no valid channels: must hold email");
         let key = body.external_id.map(|key| key.0).filter(|key| !key.trim().is_empty());
-        let key =
-            key.and_then(|key| check.field(&at("external_id"), optional_text(&key, SendRequest::MAX_KEY)));
+        let key = key.and_then(|key| check.field(&at("external_id"), IdempotencyKey::external(&key)));
         let data = object(&mut check, &at("data"), body.data);
         let metadata = object(&mut check, &at("metadata"), body.metadata);
         let options = check.nested(&at("email_options"), body.email_options.unwrap_or_default().try_into());
@@ -106,6 +106,7 @@ impl TryFrom<MessageBody> for SendRequest {
         Ok(Self {
             notification: id,
             external_id: key,
+            idempotency_key: None,
             contact,
             data: data.unwrap_or_default(),
             metadata,

@@ -158,7 +158,7 @@ fn features(platform: Arc<Platform>) -> Features {
         readiness: Readiness::new(broker.clone()),
         subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
         templates: Templates::new(broker.clone(), clock.clone(), renderer),
-        transactional: Transactional::new(broker, clock, ids, vault, work),
+        transactional: Transactional::new(broker, clock, ids, vault, work, chrono::Duration::days(30)),
         users: Users::new(of(&platform)),
         workspaces: Workspaces::new(platform),
     }

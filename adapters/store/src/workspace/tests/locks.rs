@@ -5,6 +5,7 @@ use crate::session::{Fields as _, Session};
 use application::ports::{ContactStore as _, DeliveryStore as _, IdempotencyStore as _, Reservation};
 use domain::{
     contacts::{ContactField, ContactPatch, FieldValue, UpsertAction},
+    idempotency::IdempotencyKey,
     ids::MessageId,
 };
 use sea_orm::Statement;
@@ -32,7 +33,7 @@ async fn two_claims_never_take_the_same_delivery() {
 async fn a_key_held_by_another_transaction_is_waited_for() {
     let mut database = Database::on_postgres().await;
     run(&mut database.session, "BEGIN").await;
-    let ours = database.session.reserve_key("order-1", "f1", &message_id(1), at(0)).await.unwrap();
+    let ours = database.session.reserve_key(&key(), "f1", &message_id(1), at(0), at(-60)).await.unwrap();
     assert_eq!(ours, Reservation::Reserved);
     let theirs = reserve_elsewhere(&database).await;
     run(&mut database.session, "COMMIT").await;
@@ -44,7 +45,7 @@ async fn a_key_held_by_another_transaction_is_waited_for() {
 async fn a_key_of_a_transaction_that_ends_in_vain_is_free_again() {
     let mut database = Database::on_postgres().await;
     run(&mut database.session, "BEGIN").await;
-    database.session.reserve_key("order-1", "f1", &message_id(1), at(0)).await.unwrap();
+    database.session.reserve_key(&key(), "f1", &message_id(1), at(0), at(-60)).await.unwrap();
     let theirs = reserve_elsewhere(&database).await;
     run(&mut database.session, "ROLLBACK").await;
     assert_eq!(theirs.await.unwrap(), Reservation::Reserved);
@@ -104,11 +105,15 @@ fn shaped(number: usize) -> ContactPatch {
     patch
 }
 
+fn key() -> IdempotencyKey {
+    IdempotencyKey::external("order-1").unwrap()
+}
+
 async fn reserve_elsewhere(database: &Database) -> JoinHandle<Reservation> {
     let mut other = database.another().await;
     let theirs = tokio::spawn(async move {
         run(&mut other, "BEGIN").await;
-        other.reserve_key("order-1", "f2", &message_id(2), at(1)).await.unwrap()
+        other.reserve_key(&key(), "f2", &message_id(2), at(1), at(-60)).await.unwrap()
     });
     until_somebody_waits(database).await;
     theirs
