@@ -1,7 +1,10 @@
 //! Broadcasts: making, changing, starting and planning them.
 
+mod audit;
 mod course;
+mod retry;
 
+pub use audit::Discrepancy;
 pub(crate) use course::CANCELLED;
 
 use crate::{
@@ -17,7 +20,6 @@ use domain::{
         Broadcast, BroadcastDraft, BroadcastState, EditError, IllegalTransition, Launch, Ledger, Recipient,
         RecipientState,
     },
-    deliveries::{Delivery, DeliverySource},
     ids::{BroadcastId, ListId, MessageId, TemplateId, WorkspaceId},
     permissions::{Permission, Resource},
     validation::{FieldProblem, Invalid},
@@ -252,7 +254,7 @@ impl Broadcasts {
             return Ok(running.len() > 1);
         }
         let now = self.clock.now();
-        let (Some(launch), Some(template)) = (broadcast.launch.clone(), broadcast.template().cloned()) else {
+        let Some(launch) = broadcast.launch.clone().filter(|_| broadcast.template().is_some()) else {
             broadcast.complete(now);
             store.update_broadcast(&broadcast).await?;
             store.commit().await?;
@@ -265,26 +267,18 @@ impl Broadcasts {
             .map(|email| Recipient {
                 broadcast: broadcast.id.clone(),
                 email: email.clone(),
-                message: MessageId::from_uuid(self.ids.uuid()),
+                list: list.clone(),
+                variation: 0,
+                message: self.next_message(),
                 state: RecipientState::Queued,
                 planned_at: now,
             })
             .collect();
         let planned: HashSet<_> = store.insert_recipients_if_absent(&recipients).await?.into_iter().collect();
         let deliveries: Vec<_> = recipients
-            .into_iter()
-            .filter(|recipient| planned.contains(&recipient.message))
-            .map(|recipient| Delivery {
-                message: recipient.message,
-                source: DeliverySource::Broadcast { broadcast: broadcast.id.clone(), list: list.clone() },
-                recipient: recipient.email,
-                template: template.clone(),
-                template_version: launch.template_version,
-                integration: launch.integration,
-                attempts: 0,
-                due_at: now,
-                created_at: now,
-            })
+            .iter()
+            .filter(|line| planned.contains(&line.message))
+            .filter_map(|line| self.mail(&broadcast, &launch, line))
             .collect();
         store.insert_deliveries(&deliveries).await?;
         let more = emails.len() == Self::PLAN_BATCH;
@@ -297,6 +291,10 @@ impl Broadcasts {
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
         Ok(more || running.len() > 1)
+    }
+
+    fn next_message(&self) -> MessageId {
+        MessageId::from_uuid(self.ids.uuid())
     }
 }
 

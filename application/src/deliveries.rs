@@ -21,7 +21,7 @@ use crate::{
 use chrono::Duration;
 use domain::{
     Timestamp,
-    broadcasts::Broadcast,
+    broadcasts::{Broadcast, SkipReason},
     contacts::{Contact, ContactField},
     deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
     email_address::EmailAddress,
@@ -178,9 +178,12 @@ impl Deliveries {
     /// Makes and hands over one mail of a batch, which must have begun. Holds no lease.
     #[tracing::instrument(name = "deliveries.deliver", skip_all)]
     pub async fn deliver(&self, batch: &Batch, item: &Item) -> Settled {
-        let outcome = match self.compose(batch, item).await {
-            Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
-            Err(why) => Outcome::Failed { reason: reason(&why) },
+        let outcome = match item.skip_reason() {
+            Some(why) => Outcome::Skipped { why },
+            None => match self.compose(batch, item).await {
+                Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
+                Err(why) => Outcome::Failed { reason: reason(&why) },
+            },
         };
         Settled { message: item.delivery.message.clone(), outcome }
     }
@@ -276,7 +279,6 @@ impl Deliveries {
             .get(&delivery.integration)
             .ok_or("the e-mail provider of this message was removed from the workspace")?;
         let contact = item.contact.as_ref().ok_or("the contact was deleted")?;
-        item.check_still_wanted()?;
         let template = item.template.as_ref().ok_or("the template of this message is gone")?;
         let default_language = &batch.workspace.settings.default_language;
         let content = template
@@ -369,16 +371,23 @@ impl Item {
         &self.delivery.message
     }
 
-    /// A broadcast goes to who is an active member at the moment of sending.
-    fn check_still_wanted(&self) -> Result<(), &'static str> {
-        let DeliverySource::Broadcast { list, .. } = &self.delivery.source else {
-            return Ok(());
-        };
-        let active = |m: &Membership| m.list == *list && m.status == MembershipStatus::Active;
-        if self.memberships.iter().any(active) {
-            Ok(())
-        } else {
-            Err("the contact is no longer an active member of the list")
+    /// Why a mail of a broadcast must not be sent: it goes to who is an active member at the moment of
+    /// sending, and never to an address that bounced or complained, through whichever list.
+    fn skip_reason(&self) -> Option<SkipReason> {
+        let DeliverySource::Broadcast { list, .. } = &self.delivery.source else { return None };
+        if self.contact.is_none() {
+            return Some(SkipReason::Deleted);
+        }
+        if self.memberships.iter().any(|m| m.status == MembershipStatus::Complained) {
+            return Some(SkipReason::Complained);
+        }
+        if self.memberships.iter().any(|m| m.status == MembershipStatus::Bounced) {
+            return Some(SkipReason::Bounced);
+        }
+        match self.memberships.iter().find(|m| m.list == *list).map(|m| m.status) {
+            Some(MembershipStatus::Active) => None,
+            Some(MembershipStatus::Unsubscribed) => Some(SkipReason::Unsubscribed),
+            _ => Some(SkipReason::NotMember),
         }
     }
 

@@ -8,7 +8,7 @@ pub use running::Running;
 
 use crate::{settings::Settings, telemetry::Measured};
 use anyhow::Context as _;
-use application::users::Users;
+use application::{broadcasts::Broadcasts, users::Users};
 use crypto::UuidGenerator;
 use domain::secret::Secret;
 use http_api::{HttpSettings, ShutdownGate};
@@ -26,6 +26,7 @@ pub struct App {
     store: StoreBroker,
     mailers: [Arc<MailRouter>; 2],
     users: Users,
+    broadcasts: Broadcasts,
     worker: Option<Worker>,
     endpoint: BoxEndpoint<'static, Response>,
     gate: ShutdownGate,
@@ -49,6 +50,7 @@ impl App {
         let worker = settings.worker_enabled.then(|| ports.worker(&settings, wakeup));
         Ok(Self {
             users: ports.users(),
+            broadcasts: ports.broadcasts(),
             mailers: [ports.smtp.clone(), ports.system_smtp.clone()],
             store: ports.store,
             settings,
@@ -68,6 +70,12 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &StoreBroker {
         &self.store
+    }
+
+    /// Newsletters, for the check of their accounts.
+    #[must_use]
+    pub fn broadcasts(&self) -> &Broadcasts {
+        &self.broadcasts
     }
 
     /// Makes the system database when it is absent, brings it up to date, and makes the account of

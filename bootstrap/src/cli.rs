@@ -2,7 +2,7 @@
 
 use crate::{
     app::{self, App, Running},
-    demo, migrate,
+    demo, ledger, migrate,
     settings::{SecretKey, Settings, table},
     telemetry::{Scraping, Telemetry, observe_connections},
     welcome,
@@ -26,6 +26,11 @@ enum Command {
     Demo(demo::Options),
     /// Brings all databases up to date
     Migrate,
+    /// Looks after the accounts of broadcasts
+    Ledger {
+        #[command(subcommand)]
+        job: ledger::Job,
+    },
     /// Prints the public contract (`OpenAPI`)
     Openapi,
     /// Prints the documentation of all settings
@@ -48,6 +53,9 @@ impl Cli {
             }
             Command::Migrate => {
                 with_telemetry(Settings::load()?, async |settings, _| migrate::run(settings).await).await
+            }
+            Command::Ledger { job } => {
+                with_telemetry(Settings::load()?, async |settings, _| ledger::run(settings, &job).await).await
             }
             Command::Openapi => {
                 println!("{}", http_api::document());

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cli;
 pub mod demo;
+pub mod ledger;
 pub mod migrate;
 pub mod settings;
 pub mod telemetry;

@@ -66,6 +66,23 @@ impl Process {
     }
 }
 
+/// The command that counts all accounts, beside the running server.
+fn ledger_check(folder: &Path, database: &[(String, String)]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_notifuse"))
+        .args(["ledger", "check"])
+        .current_dir(folder)
+        .env_clear()
+        .envs(database.iter().cloned())
+        .env("ENVIRONMENT", "development")
+        .env("DATA_DIR", folder.join("data"))
+        .env("ROOT_EMAIL", "root@acme.example")
+        .output()
+        .expect("the command runs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("Workspaces: 1, accounts: 1, wrong: 0."), "{told}");
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -112,7 +129,7 @@ async fn set_up(process: &Process, token: &str, sink: &Sink) -> String {
 async fn ledger(process: &Process, token: &str, broadcast: &str) -> Value {
     let path = format!("broadcasts.ledger?workspace_id=acme&id={broadcast}");
     let ledger = process.call(Some(token), "GET", &path, &Value::Null).await["ledger"].clone();
-    let parts = ["queued", "sent", "failed", "unknown"];
+    let parts = ["queued", "sending", "sent", "failed", "unknown"];
     let sum: u64 = parts.iter().filter_map(|part| ledger[part].as_u64()).sum();
     assert_eq!(ledger["planned"].as_u64(), Some(sum), "the account adds up: {ledger}");
     ledger
@@ -132,16 +149,18 @@ async fn killed_again_and_again(database: &[(String, String)]) {
         process = Process::start(folder.path(), database);
         token = sign_in(&process).await;
         ledger(&process, &token, &broadcast).await;
+        ledger_check(folder.path(), database);
     }
     let deadline = Instant::now() + PATIENCE;
     let account = loop {
         let account = ledger(&process, &token, &broadcast).await;
-        if account["planned"] == RECIPIENTS && account["queued"] == 0 {
+        if account["planned"] == RECIPIENTS && account["queued"] == 0 && account["sending"] == 0 {
             break account;
         }
         assert!(Instant::now() < deadline, "recipients still wait: {account}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
+    ledger_check(folder.path(), database);
     let mut mails: HashMap<String, usize> = HashMap::new();
     for mail in sink.received() {
         *mails.entry(mail.to[0].clone()).or_default() += 1;

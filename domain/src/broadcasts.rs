@@ -1,9 +1,13 @@
 //! Newsletters: one mail to everybody on a list.
 
+mod account;
+
+pub use account::{Audit, Ledger, Recipient, RecipientState, SkipReason, Skipped};
+
 use crate::{
     Timestamp,
     email_address::EmailAddress,
-    ids::{BroadcastId, IntegrationId, ListId, MessageId, SegmentId, TemplateId},
+    ids::{BroadcastId, IntegrationId, ListId, SegmentId, TemplateId},
     utm::UtmParameters,
     validation::{Invalid, required_text},
 };
@@ -332,6 +336,17 @@ impl Broadcast {
         Ok(())
     }
 
+    /// Whether mails that failed may be sent again.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn check_retryable(&self) -> Result<(), IllegalTransition> {
+        if !matches!(self.state, BroadcastState::Processing { .. } | BroadcastState::Processed { .. }) {
+            return Err(self.state.refuse("retried", "processing, processed"));
+        }
+        Ok(())
+    }
+
     /// Whether it may be deleted.
     ///
     /// # Errors
@@ -362,78 +377,6 @@ impl Broadcast {
     #[must_use]
     pub fn template(&self) -> Option<&TemplateId> {
         self.variations.first().map(|v| &v.template_id)
-    }
-}
-
-/// What became of one recipient of a broadcast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RecipientState {
-    /// Its mail waits in the queue.
-    Queued,
-    /// Its mail was taken by the provider.
-    Sent,
-    /// Its mail was refused for good, or could not be made.
-    Failed,
-    /// The process ended while the mail was being handed over: it may or may not have gone out.
-    Unknown,
-    /// The broadcast was cancelled before the mail was handed over.
-    Cancelled,
-}
-
-impl RecipientState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Sent, Self::Failed, Self::Unknown, Self::Cancelled];
-
-    /// The stored name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The state with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.name() == name)
-    }
-}
-
-/// One line of a broadcast's account. Unique by broadcast and address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipient {
-    /// Which broadcast.
-    pub broadcast: BroadcastId,
-    /// Who.
-    pub email: EmailAddress,
-    /// The message made for this recipient.
-    pub message: MessageId,
-    /// What became of it.
-    pub state: RecipientState,
-    /// When it was planned.
-    pub planned_at: Timestamp,
-}
-
-/// How many recipients of a broadcast are in which state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of the states")]
-pub struct Ledger {
-    pub queued: u64,
-    pub sent: u64,
-    pub failed: u64,
-    pub unknown: u64,
-    pub cancelled: u64,
-}
-
-impl Ledger {
-    /// All recipients planned so far.
-    #[must_use]
-    pub fn planned(&self) -> u64 {
-        self.queued + self.sent + self.failed + self.unknown + self.cancelled
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Timestamp,
+    broadcasts::SkipReason,
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, ListId, MessageId, NotificationId, TemplateId},
 };
@@ -89,6 +90,11 @@ pub enum Outcome {
         /// What happened, at most 255 characters.
         reason: String,
     },
+    /// Not to be sent any longer.
+    Skipped {
+        /// Why not.
+        why: SkipReason,
+    },
 }
 
 impl Outcome {
@@ -103,6 +109,7 @@ impl Outcome {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Sent => None,
+            Self::Skipped { why } => Some(why.name()),
             Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unknown { reason } => Some(reason),
         }
     }

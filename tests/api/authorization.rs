@@ -157,6 +157,7 @@ fn cases() -> Vec<Case> {
             Write("broadcasts"),
             json!({"workspace_id": "WS", "id": BROADCAST, "send_now": true}),
         ),
+        post("/api/broadcasts.retryFailed", Write("broadcasts"), with_id(BROADCAST)),
         get("/api/broadcasts.ledger", Read("broadcasts"), &named(BROADCAST)),
         get("/api/messages.list", Read("message_history"), "workspace_id=WS"),
         get(

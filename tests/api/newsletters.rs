@@ -39,9 +39,12 @@ async fn everybody_is_mailed_once_and_the_counts_add_up(server: &'static Server)
     let id = draft(&tenant, 1_100).await;
     start(&tenant, &id).await;
     let ledger = tenant.account(&id, 1_100).await;
+    let nobody = json!({"unsubscribed": 0, "bounced": 0, "complained": 0, "not_member": 0, "excluded": 0,
+        "deleted": 0});
     assert_eq!(
         ledger,
-        json!({"planned": 1_100, "queued": 0, "sent": 1_099, "failed": 1, "unknown": 0, "cancelled": 0})
+        json!({"planned": 1_100, "queued": 0, "sending": 0, "sent": 1_099, "failed": 1, "unknown": 0,
+            "skipped": 0, "skipped_reasons": nobody, "cancelled": 0})
     );
     let recipients: Vec<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
     let distinct: HashSet<_> = recipients.iter().collect();
@@ -118,7 +121,7 @@ async fn a_mail_server_that_defers_everything_delays_the_broadcast_only(server: 
 async fn standing(tenant: &Tenant, id: &str) -> (String, Value) {
     let broadcast = tenant.get("broadcasts.get", &format!("id={id}")).await.ok();
     let ledger = tenant.get("broadcasts.ledger", &format!("id={id}")).await.ok()["ledger"].clone();
-    let states = ["queued", "sent", "failed", "unknown", "cancelled"];
+    let states = ["queued", "sending", "sent", "failed", "unknown", "skipped", "cancelled"];
     let sum: u64 = states.iter().filter_map(|state| ledger[state].as_u64()).sum();
     assert_eq!(ledger["planned"].as_u64(), Some(sum), "the account adds up at any moment");
     (broadcast["broadcast"]["status"].as_str().unwrap().to_owned(), ledger)
@@ -177,6 +180,25 @@ async fn a_draft_is_replaced_as_a_whole(server: &'static Server) {
     assert!(refused["error"].as_str().unwrap().contains("allowed: draft, paused"), "{refused}");
 }
 
+async fn who_failed_is_mailed_again_on_request_and_nobody_else(server: &'static Server) {
+    let full = "c00007@shop.example";
+    let script = Script::default().recipient(full, Act::answer("550 5.2.2 mailbox full"));
+    let sink = Sink::start(SinkOptions { script, ..SinkOptions::default() }).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 20).await;
+    tenant.post("broadcasts.retryFailed", json!({"id": id})).await.problem(409);
+    start(&tenant, &id).await;
+    assert_eq!(tenant.account(&id, 20).await["failed"], 1);
+    sink.script(|script| *script = Script::default());
+    let answer = tenant.post("broadcasts.retryFailed", json!({"id": id})).await.ok();
+    assert_eq!(answer, json!({"success": true, "retried": 1}));
+    assert_eq!(tenant.account(&id, 20).await["sent"], 20);
+    let recipients: Vec<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
+    assert_eq!((recipients.len(), recipients.last().map(String::as_str)), (20, Some(full)));
+    let again = tenant.post("broadcasts.retryFailed", json!({"id": id, "include_unknown": true})).await.ok();
+    assert_eq!(again["retried"], 0);
+}
+
 async fn what_is_not_built_yet_is_refused(server: &'static Server) {
     let tenant = server.tenant().await;
     let id = draft(&tenant, 0).await;
@@ -201,5 +223,6 @@ on_both_databases! {
     pauses_and_resumes_lose_nobody_and_mail_nobody_twice
     a_cancelled_broadcast_accounts_for_everybody
     a_draft_is_replaced_as_a_whole
+    who_failed_is_mailed_again_on_request_and_nobody_else
     what_is_not_built_yet_is_refused
 }

@@ -392,12 +392,12 @@ impl Tenant {
         loop {
             let answer = self.get("broadcasts.ledger", &format!("id={broadcast}")).await.ok();
             let ledger = answer["ledger"].clone();
-            let sum: u64 = ["queued", "sent", "failed", "unknown", "cancelled"]
+            let sum: u64 = ["queued", "sending", "sent", "failed", "unknown", "skipped", "cancelled"]
                 .iter()
                 .filter_map(|s| ledger[s].as_u64())
                 .sum();
             assert_eq!(ledger["planned"].as_u64(), Some(sum), "the account adds up at any moment");
-            if ledger["planned"] == recipients && ledger["queued"] == 0 {
+            if ledger["planned"] == recipients && ledger["queued"] == 0 && ledger["sending"] == 0 {
                 return ledger;
             }
             assert!(tokio::time::Instant::now() < deadline, "recipients still wait: {ledger}");

@@ -9,10 +9,12 @@ use crate::{
 };
 use application::{
     page::Counted,
-    ports::{StoreError, UnitOfWork},
+    ports::{Claim, StoreError, UnitOfWork},
 };
 use domain::{
-    broadcasts::{Audience, Broadcast, Launch, Ledger, Recipient, RecipientState},
+    broadcasts::{
+        Audience, Audit, Broadcast, Launch, Ledger, Recipient, RecipientState, SkipReason, Skipped,
+    },
     ids::{ListId, SegmentId},
     utm::UtmParameters,
 };
@@ -36,6 +38,11 @@ cases![
     queued_recipients_without_a_mail_in_the_queue_are_cancelled,
     a_deleted_broadcast_takes_its_account_along,
     an_account_without_lines_counts_nothing,
+    skipped_recipients_are_counted_by_reason,
+    an_account_knows_how_many_were_planned_and_which_mails_have_begun,
+    failed_recipients_come_by_address,
+    only_failed_and_unknown_recipients_are_queued_again,
+    broadcast_identifiers_come_in_order,
 ];
 
 async fn keep(store: &Store, broadcasts: &[Broadcast]) {
@@ -220,7 +227,7 @@ async fn recipient_states_are_found_by_broadcast_and_message(store: &Store) {
     unit.commit().await.unwrap();
     let mut store = store.read().await;
     let counted = store.ledger(&broadcast_id(1)).await.unwrap();
-    assert_eq!(counted, Ledger { queued: 2, sent: 1, failed: 1, unknown: 1, cancelled: 0 });
+    assert_eq!(counted, Ledger { queued: 2, sent: 1, failed: 1, unknown: 1, ..Ledger::default() });
     assert_eq!(store.ledger(&broadcast_id(2)).await.unwrap().queued, 1);
 }
 
@@ -259,4 +266,86 @@ async fn a_deleted_broadcast_takes_its_account_along(store: &Store) {
 
 async fn an_account_without_lines_counts_nothing(store: &Store) {
     assert_eq!(store.read().await.ledger(&broadcast_id(1)).await.unwrap(), Ledger::default());
+}
+
+async fn skipped_recipients_are_counted_by_reason(store: &Store) {
+    let mut unit = store.write().await;
+    let lines: Vec<_> = (1..=7).map(|n| recipient(&format!("c{n}"), n)).collect();
+    unit.insert_recipients_if_absent(&lines).await.unwrap();
+    let reasons = SkipReason::ALL.into_iter().zip(1..);
+    let states: Vec<_> =
+        reasons.map(|(why, n)| (broadcast_id(1), message_id(n), RecipientState::Skipped(why))).collect();
+    unit.set_recipient_states(&states).await.unwrap();
+    let skipped =
+        Skipped { unsubscribed: 1, bounced: 1, complained: 1, not_member: 1, excluded: 1, deleted: 1 };
+    assert_eq!(ledger(&mut *unit).await, Ledger { queued: 1, skipped, ..Ledger::default() });
+}
+
+async fn an_account_knows_how_many_were_planned_and_which_mails_have_begun(store: &Store) {
+    let mut planned = processing(1, 0);
+    planned.advance(address("zoe"), 3, at(20));
+    keep(store, &[planned]).await;
+    let mut unit = store.write().await;
+    let lines: Vec<_> = (1..=3).map(|n| recipient(&format!("c{n}"), n)).collect();
+    unit.insert_recipients_if_absent(&lines).await.unwrap();
+    unit.insert_deliveries(&[1, 2, 3].map(|n| broadcast_delivery(n, 0))).await.unwrap();
+    unit.claim_deliveries(2, &[], at(0), at(60)).await.unwrap();
+    unit.begin_deliveries(&[Claim { message: message_id(1), attempts: 1 }]).await.unwrap();
+    unit.commit().await.unwrap();
+    let audit = store.read().await.audit(&broadcast_id(1)).await.unwrap();
+    let ledger = Ledger { planned: 3, queued: 2, sending: 1, ..Ledger::default() };
+    assert_eq!(audit, Audit { ledger, in_queue: 3 });
+    assert!(audit.adds_up());
+}
+
+/// Lines of broadcast 1 in states that differ, and one of broadcast 2.
+async fn keep_lines(unit: &mut dyn UnitOfWork) {
+    let names = ["eve", "dan", "cem", "ben", "ana"];
+    let lines: Vec<_> = names.into_iter().zip(1..).map(|(name, n)| recipient(name, n)).collect();
+    unit.insert_recipients_if_absent(&lines).await.unwrap();
+    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 9) };
+    unit.insert_recipients_if_absent(&[elsewhere]).await.unwrap();
+    let states = [
+        (broadcast_id(1), message_id(1), RecipientState::Failed),
+        (broadcast_id(1), message_id(2), RecipientState::Sent),
+        (broadcast_id(1), message_id(3), RecipientState::Failed),
+        (broadcast_id(1), message_id(4), RecipientState::Unknown),
+        (broadcast_id(2), message_id(9), RecipientState::Failed),
+    ];
+    unit.set_recipient_states(&states).await.unwrap();
+}
+
+async fn failed_recipients_come_by_address(store: &Store) {
+    let mut unit = store.write().await;
+    keep_lines(&mut *unit).await;
+    let failed = Recipient { state: RecipientState::Failed, ..recipient("cem", 3) };
+    let later = Recipient { state: RecipientState::Failed, ..recipient("eve", 1) };
+    let unknown = Recipient { state: RecipientState::Unknown, ..recipient("ben", 4) };
+    let id = broadcast_id(1);
+    let all = unit.failed_recipients_after(&id, false, None, 9).await.unwrap();
+    assert_eq!(all, [failed.clone(), later.clone()]);
+    let behind = unit.failed_recipients_after(&id, true, Some(&address("cem")), 9).await.unwrap();
+    assert_eq!(behind, [later]);
+    assert_eq!(unit.failed_recipients_after(&id, true, None, 2).await.unwrap(), [unknown, failed]);
+}
+
+async fn only_failed_and_unknown_recipients_are_queued_again(store: &Store) {
+    let mut unit = store.write().await;
+    keep_lines(&mut *unit).await;
+    let anew = [("eve", 11), ("dan", 12), ("cem", 13), ("ben", 14), ("ana", 15), ("nobody", 16)];
+    let anew = anew.map(|(name, message)| recipient(name, message));
+    let taken = unit.requeue_recipients(&anew).await.unwrap();
+    assert_eq!(taken, [11, 13, 14].map(message_id));
+    assert_eq!(unit.requeue_recipients(&[]).await.unwrap(), []);
+    assert_eq!(ledger(&mut *unit).await, Ledger { queued: 4, sent: 1, ..Ledger::default() });
+    unit.set_recipient_states(&[(broadcast_id(1), message_id(11), RecipientState::Sent)]).await.unwrap();
+    assert_eq!(ledger(&mut *unit).await.sent, 2, "the line answers to its new message");
+    assert_eq!(unit.ledger(&broadcast_id(2)).await.unwrap().failed, 1);
+}
+
+async fn broadcast_identifiers_come_in_order(store: &Store) {
+    keep(store, &[broadcast(2, 0), broadcast(3, 0), broadcast(1, 0)]).await;
+    let mut store = store.read().await;
+    assert_eq!(store.broadcast_ids_after(None, 2).await.unwrap(), [1, 2].map(broadcast_id));
+    assert_eq!(store.broadcast_ids_after(Some(&broadcast_id(2)), 2).await.unwrap(), [broadcast_id(3)]);
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 use application::ports::UnitOfWork;
 use domain::{
-    broadcasts::Ledger,
+    broadcasts::{Ledger, Recipient, Skipped},
     contacts::{Contact, ContactCursor, ContactFilter, ContactPatch, UpsertAction},
     email_address::EmailAddress,
 };
@@ -46,6 +46,7 @@ cases![
     a_claimed_delivery_outlives_its_contact,
     messages_of_a_deleted_contact_are_redacted,
     account_lines_of_a_deleted_contact_stay_and_stay_unique,
+    a_line_waits_no_longer_than_its_mail,
     deleting_a_contact_leaves_others_alone,
 ];
 
@@ -298,9 +299,24 @@ async fn account_lines_of_a_deleted_contact_stay_and_stay_unique(store: &Store) 
         unit.insert_recipients_if_absent(&[recipient(name, message)]).await.unwrap();
         unit.delete_contact(&address(name)).await.unwrap();
     }
-    assert_eq!(unit.ledger(&broadcast_id(1)).await.unwrap(), Ledger { queued: 2, ..Ledger::default() });
+    let skipped = Skipped { deleted: 2, ..Skipped::default() };
+    assert_eq!(unit.ledger(&broadcast_id(1)).await.unwrap(), Ledger { skipped, ..Ledger::default() });
     let anew = unit.insert_recipients_if_absent(&[recipient("ana", 3)]).await.unwrap();
     assert_eq!(anew, [message_id(3)]);
+}
+
+async fn a_line_waits_no_longer_than_its_mail(store: &Store) {
+    let mut unit = store.write().await;
+    unit.upsert_contacts(&[patch("ana", json!({}))], at(0)).await.unwrap();
+    unit.insert_recipients_if_absent(&[recipient("ana", 1)]).await.unwrap();
+    let elsewhere = Recipient { broadcast: broadcast_id(2), ..recipient("ana", 2) };
+    unit.insert_recipients_if_absent(&[elsewhere]).await.unwrap();
+    let mails = [1, 2].map(|n| broadcast_delivery(n, i64::from(n)));
+    unit.insert_deliveries(&mails).await.unwrap();
+    unit.claim_deliveries(1, &[], at(1), at(60)).await.unwrap();
+    unit.delete_contact(&address("ana")).await.unwrap();
+    assert_eq!(unit.ledger(&broadcast_id(1)).await.unwrap().queued, 1, "it is claimed");
+    assert_eq!(unit.ledger(&broadcast_id(2)).await.unwrap().skipped.deleted, 1);
 }
 
 async fn deleting_a_contact_leaves_others_alone(store: &Store) {

@@ -179,6 +179,8 @@ pub fn recipient(name: &str, message: u32) -> Recipient {
     Recipient {
         broadcast: broadcast_id(1),
         email: address(name),
+        list: list_id("news"),
+        variation: 0,
         message: message_id(message),
         state: RecipientState::Queued,
         planned_at: at(0),

@@ -4,8 +4,8 @@ mod bodies;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
 use bodies::{
-    BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, LedgerAnswer, ScheduleBody,
-    UpdateBody, broadcast,
+    BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, LedgerAnswer, RetriedAnswer,
+    RetryBody, ScheduleBody, UpdateBody, broadcast,
 };
 use domain::{ids::BroadcastId, validation::Invalid};
 use poem_openapi::{OpenApi, param::Query, payload::Json};
@@ -134,6 +134,22 @@ impl BroadcastsApi {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         self.0.broadcasts.cancel(&caller, &broadcast_id(&body.id.0)?).await?;
         Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// Sends again to whom a mail failed
+    ///
+    /// Nobody whose mail was sent gets another. Only a running broadcast is retried: one that is being
+    /// processed or is processed.
+    #[oai(path = "/broadcasts.retryFailed", method = "post", operation_id = "broadcastsRetryFailed")]
+    async fn retry_failed(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<RetryBody>,
+    ) -> Result<Json<RetriedAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let id = broadcast_id(&body.id.0)?;
+        let retried = self.0.broadcasts.retry_failed(&caller, &id, body.include_unknown).await?;
+        Ok(Json(RetriedAnswer { success: true, retried }))
     }
 
     /// Deletes a broadcast that is not being processed

@@ -7,7 +7,8 @@ use application::{
 };
 use async_trait::async_trait;
 use domain::{
-    broadcasts::{Broadcast, BroadcastState, Ledger, Recipient, RecipientState},
+    broadcasts::{Audit, Broadcast, BroadcastState, Ledger, Recipient, RecipientState},
+    email_address::EmailAddress,
     ids::{BroadcastId, MessageId},
 };
 use std::{cmp::Reverse, collections::btree_map::Entry};
@@ -113,19 +114,68 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
         })
     }
 
-    async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError> {
+    async fn failed_recipients_after(
+        &mut self,
+        broadcast: &BroadcastId,
+        unknown: bool,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Vec<Recipient>, StoreError> {
         self.look(|state| {
-            let mut ledger = Ledger::default();
-            for line in state.recipients.values().filter(|l| l.broadcast == *broadcast) {
-                *match line.state {
-                    RecipientState::Queued => &mut ledger.queued,
-                    RecipientState::Sent => &mut ledger.sent,
-                    RecipientState::Failed => &mut ledger.failed,
-                    RecipientState::Unknown => &mut ledger.unknown,
-                    RecipientState::Cancelled => &mut ledger.cancelled,
-                } += 1;
-            }
-            ledger
+            let lines = state.recipients.values().filter(|l| l.broadcast == *broadcast);
+            let lines = lines.filter(|l| after.is_none_or(|after| l.email > *after));
+            lines.filter(|l| is_over(l, unknown)).take(size).cloned().collect()
         })
+    }
+
+    async fn requeue_recipients(&mut self, lines: &[Recipient]) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|state| {
+            let mut taken = Vec::new();
+            for line in lines {
+                let key = (line.broadcast.clone(), line.email.clone());
+                if let Some(kept) = state.recipients.get_mut(&key).filter(|l| is_over(l, true)) {
+                    kept.message = line.message.clone();
+                    kept.state = RecipientState::Queued;
+                    taken.push(line.message.clone());
+                }
+            }
+            Ok(taken)
+        })
+    }
+
+    async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError> {
+        self.look(|state| state.audit(broadcast).ledger)
+    }
+
+    async fn audit(&mut self, broadcast: &BroadcastId) -> Result<Audit, StoreError> {
+        self.look(|state| state.audit(broadcast))
+    }
+
+    async fn broadcast_ids_after(
+        &mut self,
+        after: Option<&BroadcastId>,
+        size: usize,
+    ) -> Result<Vec<BroadcastId>, StoreError> {
+        self.look(|state| {
+            let behind = state.broadcasts.keys().filter(|id| after.is_none_or(|after| *id > after));
+            behind.take(size).cloned().collect()
+        })
+    }
+}
+
+fn is_over(line: &Recipient, unknown: bool) -> bool {
+    line.state == RecipientState::Failed || (unknown && line.state == RecipientState::Unknown)
+}
+
+impl WorkspaceState {
+    fn audit(&self, broadcast: &BroadcastId) -> Audit {
+        let planned = self.broadcasts.get(broadcast).map_or(0, |b| b.enqueued_count);
+        let mut ledger = Ledger { planned, ..Ledger::default() };
+        for line in self.recipients.values().filter(|l| l.broadcast == *broadcast) {
+            ledger.add(line.state, 1);
+        }
+        let mails = self.deliveries.values().filter(|q| q.is_of(broadcast));
+        ledger.begin(mails.clone().filter(|q| q.begun).count() as u64);
+        Audit { ledger, in_queue: mails.count() as u64 }
     }
 }

@@ -8,6 +8,7 @@ use application::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
+    broadcasts::{RecipientState, SkipReason},
     contacts::{Contact, ContactCursor, ContactField, ContactFilter, ContactPatch, UpsertAction},
     email_address::EmailAddress,
     ids::MessageId,
@@ -98,6 +99,9 @@ impl ContactStore for MemorySession<WorkspaceState> {
             let lines: Vec<_> = state.recipients.keys().filter(|(_, e)| e == email).cloned().collect();
             for key in lines {
                 if let Some(mut line) = state.recipients.remove(&key) {
+                    if line.state == RecipientState::Queued && !state.deliveries.contains_key(&line.message) {
+                        line.state = RecipientState::Skipped(SkipReason::Deleted);
+                    }
                     line.email = redacted(&line.message)?;
                     state.recipients.insert((key.0, line.email.clone()), line);
                 }

@@ -194,7 +194,7 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
 }
 
 impl Queued {
-    fn is_of(&self, broadcast: &BroadcastId) -> bool {
+    pub(crate) fn is_of(&self, broadcast: &BroadcastId) -> bool {
         matches!(&self.delivery.source, DeliverySource::Broadcast { broadcast: b, .. } if b == broadcast)
     }
 }

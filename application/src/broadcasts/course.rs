@@ -95,7 +95,10 @@ impl Broadcasts {
     }
 }
 
-async fn locked(store: &mut dyn UnitOfWork, id: &BroadcastId) -> Result<Broadcast, BroadcastsError> {
+pub(super) async fn locked(
+    store: &mut dyn UnitOfWork,
+    id: &BroadcastId,
+) -> Result<Broadcast, BroadcastsError> {
     store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)
 }
 

@@ -67,7 +67,11 @@ pub(super) async fn record(
     let ended: Vec<_> = ended.iter().filter(|(delivery, _)| held.contains(&delivery.message)).collect();
     let unwritten: Vec<_> = ended
         .iter()
-        .filter(|(delivery, _)| matches!(delivery.source, DeliverySource::Broadcast { .. }))
+        .filter(|(delivery, outcome)| {
+            // Of a mail that was never made there is nothing to remember but the line of the account.
+            matches!(delivery.source, DeliverySource::Broadcast { .. })
+                && !matches!(outcome, Outcome::Skipped { .. })
+        })
         .map(|(delivery, outcome)| broadcast_message(delivery, outcome, now))
         .collect();
     store.insert_messages_if_absent(&unwritten).await?;
@@ -176,7 +180,7 @@ fn message_state(outcome: &Outcome) -> MessageState {
     match outcome {
         Outcome::Sent => MessageState::Sent,
         Outcome::Retry { .. } => MessageState::Queued,
-        Outcome::Failed { .. } => MessageState::Failed,
+        Outcome::Failed { .. } | Outcome::Skipped { .. } => MessageState::Failed,
         Outcome::Unknown { .. } => MessageState::Unknown,
     }
 }
@@ -187,5 +191,6 @@ fn recipient_state(outcome: &Outcome) -> RecipientState {
         Outcome::Retry { .. } => RecipientState::Queued,
         Outcome::Failed { .. } => RecipientState::Failed,
         Outcome::Unknown { .. } => RecipientState::Unknown,
+        Outcome::Skipped { why } => RecipientState::Skipped(*why),
     }
 }

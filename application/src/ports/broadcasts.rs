@@ -4,7 +4,8 @@ use super::StoreError;
 use crate::page::Counted;
 use async_trait::async_trait;
 use domain::{
-    broadcasts::{Broadcast, Ledger, Recipient, RecipientState},
+    broadcasts::{Audit, Broadcast, Ledger, Recipient, RecipientState},
+    email_address::EmailAddress,
     ids::{BroadcastId, MessageId},
 };
 
@@ -53,6 +54,31 @@ pub trait BroadcastStore {
     /// Removes the broadcast with its account. Answers whether it was there.
     async fn delete_broadcast(&mut self, id: &BroadcastId) -> Result<bool, StoreError>;
 
-    /// The account of a broadcast, counted.
+    /// Lines of failed recipients of a broadcast, and with `unknown` those of unknown ones, in the order
+    /// of their addresses behind one.
+    async fn failed_recipients_after(
+        &mut self,
+        broadcast: &BroadcastId,
+        unknown: bool,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Vec<Recipient>, StoreError>;
+
+    /// Gives lines of failed or unknown recipients, found by broadcast and address, a new message that
+    /// is queued. A line in another state is passed over. Answers which messages were taken.
+    async fn requeue_recipients(&mut self, lines: &[Recipient]) -> Result<Vec<MessageId>, StoreError>;
+
+    /// The account of a broadcast, counted at one moment.
     async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError>;
+
+    /// The account of a broadcast and its mails in the queue, counted at one moment. Looks through the
+    /// whole queue.
+    async fn audit(&mut self, broadcast: &BroadcastId) -> Result<Audit, StoreError>;
+
+    /// The identifiers of all broadcasts behind one, in their order.
+    async fn broadcast_ids_after(
+        &mut self,
+        after: Option<&BroadcastId>,
+        size: usize,
+    ) -> Result<Vec<BroadcastId>, StoreError>;
 }

@@ -1,10 +1,10 @@
-use crate::support::{READ, Stage, WRITE, all_but, email, news, owner, welcome, workspace};
+use crate::support::{READ, Stage, WRITE, all_but, email, list_draft, news, owner, welcome, workspace};
 use application::{
     failure::{Failure as _, FailureKind},
     ports::{Settled, WorkKind},
 };
 use domain::{
-    broadcasts::{Audience, Broadcast, BroadcastDraft, Ledger, Variation},
+    broadcasts::{Audience, Broadcast, BroadcastDraft, Ledger, Skipped, Variation},
     deliveries::Outcome,
     ids::{BroadcastId, ListId},
     lists::MembershipStatus,
@@ -12,6 +12,7 @@ use domain::{
     utm::UtmParameters,
 };
 use memory::SequentialIds;
+use serde_json::json;
 
 fn draft() -> BroadcastDraft {
     BroadcastDraft {
@@ -40,7 +41,7 @@ async fn everybody_on_the_list_is_mailed_once() {
     assert!(stage.signal.signals().contains(&(workspace(), WorkKind::Planning)));
     plan_all(&stage).await;
     let planned = stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap();
-    assert_eq!(planned, Ledger { queued: 1_203, ..Ledger::default() });
+    assert_eq!(planned, Ledger { planned: 1_203, queued: 1_203, ..Ledger::default() });
     let current = stage.broadcasts.get(&owner(), &broadcast.id).await.unwrap();
     assert_eq!((current.state.name(), current.enqueued_count), ("processed", 1_203));
     stage.clock.advance(chrono::Duration::seconds(1));
@@ -54,7 +55,7 @@ async fn everybody_on_the_list_is_mailed_once() {
     recipients.dedup();
     assert_eq!(recipients.len(), 1_203);
     let ledger = stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap();
-    assert_eq!(ledger, Ledger { sent: 1_203, ..Ledger::default() });
+    assert_eq!(ledger, Ledger { planned: 1_203, sent: 1_203, ..Ledger::default() });
     let stats = stage.messages.broadcast_stats(&owner(), &broadcast.id).await.unwrap();
     assert_eq!((stats.sent, stats.failed), (1_203, 0));
     assert_eq!(stage.renderer.compilations(), 1, "the template is compiled once for all");
@@ -75,7 +76,7 @@ async fn only_active_members_are_planned() {
     }
     let broadcast = started(&stage).await;
     plan_all(&stage).await;
-    assert_eq!(stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap().planned(), 1);
+    assert_eq!(stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap().planned, 1);
 }
 
 #[tokio::test]
@@ -88,7 +89,71 @@ async fn who_leaves_after_planning_is_not_mailed() {
     stage.deliver_all().await;
     assert_eq!(stage.mailer.sent().len(), 1);
     let ledger = stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap();
-    assert_eq!((ledger.sent, ledger.failed), (1, 1));
+    assert_eq!((ledger.sent, ledger.skipped.unsubscribed), (1, 1));
+    assert_eq!(ledger.accounted(), 2);
+    let stats = stage.messages.broadcast_stats(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!((stats.sent, stats.failed), (1, 0), "a mail that was never made is not in the history");
+}
+
+#[tokio::test]
+async fn nobody_is_mailed_who_is_found_unfit_at_the_last_moment() {
+    let stage = Stage::with_list(4).await;
+    let other = ListId::parse("other").unwrap();
+    stage.lists.create(&owner(), list_draft(&other)).await.unwrap();
+    let broadcast = started(&stage).await;
+    plan_all(&stage).await;
+    let who = |n: usize| email(&format!("c{n:05}@shop.example"));
+    stage.contacts.delete(&owner(), &who(0)).await.unwrap();
+    stage.lists.update_status(&owner(), &who(1), &news(), MembershipStatus::Pending).await.unwrap();
+    for (n, status) in [(2, MembershipStatus::Bounced), (3, MembershipStatus::Complained)] {
+        let row = json!({"email": who(n).as_str()});
+        stage.contacts.import(&owner(), &[row], std::slice::from_ref(&other)).await.unwrap();
+        stage.lists.update_status(&owner(), &who(n), &other, status).await.unwrap();
+    }
+    stage.deliver_all().await;
+    assert!(stage.mailer.sent().is_empty());
+    let skipped = Skipped { deleted: 1, not_member: 1, bounced: 1, complained: 1, ..Skipped::default() };
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 4, skipped, ..Ledger::default() });
+    assert_eq!(stage.broadcasts.audit(&workspace()).await.unwrap(), (1, vec![]));
+}
+
+#[tokio::test]
+async fn only_failed_mails_are_sent_again_and_unknown_ones_when_asked() {
+    let stage = Stage::with_list(3).await;
+    let broadcast = started(&stage).await;
+    plan_all(&stage).await;
+    let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    let items: Vec<_> = batch.items().iter().collect();
+    stage.deliveries.begin(&batch, &items).await.unwrap();
+    let outcomes = [
+        Outcome::Sent,
+        Outcome::Failed { reason: "550 full".into() },
+        Outcome::Unknown { reason: "cut off".into() },
+    ];
+    let ended = items.iter().zip(outcomes);
+    let settled: Vec<_> =
+        ended.map(|(item, outcome)| Settled { message: item.message().clone(), outcome }).collect();
+    stage.deliveries.record(&batch, &settled).await.unwrap();
+    let caller = owner();
+    let retry = |unknown| stage.broadcasts.retry_failed(&caller, &broadcast.id, unknown);
+    assert_eq!(retry(false).await.unwrap(), 1);
+    assert_eq!(retry(false).await.unwrap(), 0, "one that waits is not failed");
+    assert_eq!(stage.deliver_all().await, 1);
+    let now = ledger(&stage, &broadcast).await;
+    assert_eq!(now, Ledger { planned: 3, sent: 2, unknown: 1, ..Ledger::default() });
+    assert_eq!(retry(true).await.unwrap(), 1);
+    stage.deliver_all().await;
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 3, sent: 3, ..Ledger::default() });
+    assert_eq!(retry(true).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_again_of_a_broadcast_that_does_not_run() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = started(&stage).await;
+    stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
+    let refused = stage.broadcasts.retry_failed(&owner(), &broadcast.id, false).await.unwrap_err();
+    assert_eq!(refused.code(), "broadcast-status");
 }
 
 #[tokio::test]
@@ -146,7 +211,7 @@ async fn a_paused_broadcast_is_neither_planned_nor_sent() {
     stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
     assert!(!stage.broadcasts.plan(&workspace()).await.unwrap());
     assert_eq!(stage.deliver_all().await, 0);
-    assert_eq!(ledger(&stage, &broadcast).await, Ledger { queued: 500, ..Ledger::default() });
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 500, queued: 500, ..Ledger::default() });
 }
 
 #[tokio::test]
@@ -164,7 +229,7 @@ async fn a_resumed_broadcast_reaches_everybody() {
         stage.deliver_all().await;
         stage.clock.advance(chrono::Duration::seconds(1));
     }
-    assert_eq!(ledger(&stage, &broadcast).await, Ledger { sent: 700, ..Ledger::default() });
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 700, sent: 700, ..Ledger::default() });
 }
 
 #[tokio::test]
@@ -177,10 +242,10 @@ async fn a_mail_already_begun_is_finished_after_a_pause_and_a_cancellation() {
     stage.deliveries.begin(&batch, &items).await.unwrap();
     stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
     stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap();
-    assert_eq!(ledger(&stage, &broadcast).await, Ledger { queued: 1, ..Ledger::default() });
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 1, sending: 1, ..Ledger::default() });
     let settled = stage.deliveries.deliver(&batch, items[0]).await;
     stage.deliveries.record(&batch, &[settled]).await.unwrap();
-    assert_eq!(ledger(&stage, &broadcast).await, Ledger { sent: 1, ..Ledger::default() });
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 1, sent: 1, ..Ledger::default() });
 }
 
 /// Begins the only mail of a broadcast, lets something happen, and has the provider defer the mail.
@@ -205,7 +270,7 @@ async fn a_retry_waits_for_the_end_of_a_pause() {
     assert_eq!(stage.deliver_all().await, 0);
     stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap();
     stage.deliver_all().await;
-    assert_eq!(ledger(&stage, &broadcast).await, Ledger { sent: 1, ..Ledger::default() });
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 1, sent: 1, ..Ledger::default() });
 }
 
 #[tokio::test]
@@ -215,7 +280,7 @@ async fn nothing_of_a_cancelled_broadcast_is_tried_again() {
     plan_all(&stage).await;
     deferred_after(&stage, async || stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap()).await;
     assert_eq!(stage.deliver_all().await, 0);
-    assert_eq!(ledger(&stage, &broadcast).await, Ledger { cancelled: 1, ..Ledger::default() });
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 1, cancelled: 1, ..Ledger::default() });
     let stats = stage.messages.broadcast_stats(&owner(), &broadcast.id).await.unwrap();
     assert_eq!((stats.sent, stats.failed), (0, 1));
 }
@@ -238,7 +303,10 @@ async fn a_cancelled_broadcast_accounts_for_who_was_planned() {
     stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap();
     plan_all(&stage).await;
     assert_eq!(stage.deliver_all().await, 0);
-    assert_eq!(ledger(&stage, &broadcast).await, Ledger { cancelled: 500, ..Ledger::default() });
+    assert_eq!(
+        ledger(&stage, &broadcast).await,
+        Ledger { planned: 500, cancelled: 500, ..Ledger::default() }
+    );
 }
 
 #[tokio::test]
@@ -252,7 +320,7 @@ async fn a_paused_broadcast_goes_on_with_its_new_content() {
     assert_eq!((changed.name.as_str(), changed.state.name()), ("July", "paused"));
     stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap();
     plan_all(&stage).await;
-    assert_eq!(ledger(&stage, &broadcast).await.planned(), 700);
+    assert_eq!(ledger(&stage, &broadcast).await.planned, 700);
 }
 
 #[tokio::test]
@@ -292,9 +360,10 @@ async fn every_use_case_needs_its_permission() {
         stage.broadcasts.resume(&no_write, &id).await.unwrap_err().kind(),
         stage.broadcasts.cancel(&no_write, &id).await.unwrap_err().kind(),
         stage.broadcasts.delete(&no_write, &id).await.unwrap_err().kind(),
+        stage.broadcasts.retry_failed(&no_write, &id, false).await.unwrap_err().kind(),
         stage.broadcasts.get(&no_read, &id).await.unwrap_err().kind(),
         stage.broadcasts.list(&no_read, None, 1, 0).await.unwrap_err().kind(),
         stage.broadcasts.ledger(&no_read, &id).await.unwrap_err().kind(),
     ];
-    assert_eq!(kinds, [FailureKind::Forbidden; 10]);
+    assert_eq!(kinds, [FailureKind::Forbidden; 11]);
 }

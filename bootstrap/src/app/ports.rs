@@ -109,12 +109,17 @@ impl Ports {
         Users::new(self.platform.clone())
     }
 
+    pub(super) fn broadcasts(&self) -> Broadcasts {
+        let Platform { broker, clock, ids, .. } = &*self.platform;
+        Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone())
+    }
+
     pub(super) fn features(&self) -> Features {
         let Platform { broker, clock, ids, vault, .. } = &*self.platform;
         Features {
             access: Access::new(self.platform.clone()),
             api_keys: ApiKeys::new(self.platform.clone()),
-            broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone()),
+            broadcasts: self.broadcasts(),
             connections: Connections::new(Arc::new(self.store.clone()), clock.clone()),
             contacts: Contacts::new(broker.clone(), clock.clone()),
             integrations: Integrations::new(self.platform.clone(), self.mailer.clone()),
@@ -138,7 +143,7 @@ impl Ports {
     }
 
     pub(super) fn worker(&self, settings: &Settings, wakeup: Arc<Wakeup>) -> Worker {
-        let Platform { broker, clock, ids, random, vault, installation, .. } = &*self.platform;
+        let Platform { broker, clock, random, vault, installation, .. } = &*self.platform;
         let base = chrono::Duration::from_std(settings.retry_base).unwrap_or(RetryPolicy::default().base);
         let config = DeliveryConfig {
             endpoint: installation.api_endpoint.clone(),
@@ -155,10 +160,9 @@ impl Ports {
             mailer: self.mailer.clone(),
             renderer: self.renderer.clone(),
         };
-        let broadcasts = Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone());
         Worker::new(
             Arc::new(Deliveries::new(ports, config)),
-            Arc::new(broadcasts),
+            Arc::new(self.broadcasts()),
             self.work.clone(),
             wakeup,
             worker::Config::default(),

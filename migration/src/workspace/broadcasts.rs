@@ -44,8 +44,11 @@ fn recipients(backend: DbBackend) -> Vec<String> {
         .table("broadcast_recipients")
         .col(key(backend, "broadcast_id", 32).not_null())
         .col(key(backend, "contact_email", 255).not_null())
+        .col(key(backend, "list_id", 32).not_null())
+        .col(ColumnDef::new("variation").small_integer().not_null())
         .col(key(backend, "message_id", 100).not_null())
         .col(key(backend, "state", 20).not_null())
+        .col(key(backend, "skip_reason", 20))
         .col(moment("planned_at"))
         .primary_key(Index::create().col("broadcast_id").col("contact_email"))
         .take();

@@ -1,8 +1,8 @@
 //! Broadcasts and their accounts.
 
-use super::expressions::{
-    checked, constant, count, count_of_rows, counted, given, read_all, rows, rows_per_statement,
-};
+mod account;
+
+use super::expressions::{constant, count_of_rows, counted, read_all, rows};
 use crate::{
     failure::Failure,
     session::{Fields as _, Session, from_json, to_json},
@@ -14,15 +14,14 @@ use application::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
-    broadcasts::{Broadcast, BroadcastState, Launch, Ledger, Recipient, RecipientState},
+    broadcasts::{Audit, Broadcast, BroadcastState, Launch, Ledger, Recipient, RecipientState},
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, MessageId},
 };
 use sea_orm::{
     QueryResult,
-    sea_query::{Expr, ExprTrait as _, LockType, OnConflict, Order, Query, SelectStatement, Value},
+    sea_query::{Expr, ExprTrait as _, LockType, Order, Query, SelectStatement, Value},
 };
-use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 const COLUMNS: [&str; 17] = [
@@ -113,67 +112,18 @@ impl BroadcastStore for Session {
         &mut self,
         recipients: &[Recipient],
     ) -> Result<Vec<MessageId>, StoreError> {
-        let mut added = HashSet::new();
-        for recipients in recipients.chunks(rows_per_statement(5)) {
-            let mut statement = Query::insert();
-            statement
-                .into_table("broadcast_recipients")
-                .columns(["broadcast_id", "contact_email", "message_id", "state", "planned_at"])
-                .on_conflict(OnConflict::columns(["broadcast_id", "contact_email"]).do_nothing().to_owned())
-                .returning_col("message_id");
-            for recipient in recipients {
-                statement.values_panic([
-                    recipient.broadcast.as_str().into(),
-                    recipient.email.as_str().into(),
-                    recipient.message.as_str().into(),
-                    recipient.state.name().into(),
-                    recipient.planned_at.into(),
-                ]);
-            }
-            for row in self.all(&statement).await? {
-                added.insert(row.field::<String>("message_id")?);
-            }
-        }
-        let messages = recipients.iter().map(|recipient| &recipient.message);
-        Ok(messages.filter(|message| added.contains(message.as_str())).cloned().collect())
+        account::insert_if_absent(self, recipients).await
     }
 
     async fn set_recipient_states(
         &mut self,
         states: &[(BroadcastId, MessageId, RecipientState)],
     ) -> Result<(), StoreError> {
-        let last: BTreeMap<(&BroadcastId, &MessageId), &'static str> =
-            states.iter().map(|(broadcast, message, state)| ((broadcast, message), state.name())).collect();
-        let mut alike: BTreeMap<(&BroadcastId, &'static str), Vec<&str>> = BTreeMap::new();
-        for ((broadcast, message), state) in last {
-            alike.entry((broadcast, state)).or_default().push(message.as_str());
-        }
-        for ((broadcast, state), messages) in alike {
-            let statement = Query::update()
-                .table("broadcast_recipients")
-                .value("state", state)
-                .and_where(Expr::col("message_id").in_subquery(given(self.backend(), messages)))
-                .and_where(checked("broadcast_id").eq(broadcast.as_str()))
-                .take();
-            self.exec(&statement).await?;
-        }
-        Ok(())
+        account::set_states(self, states).await
     }
 
     async fn cancel_recipients(&mut self, broadcast: &BroadcastId) -> Result<(), StoreError> {
-        let in_queue = Query::select()
-            .column("message_id")
-            .from("deliveries")
-            .and_where(Expr::col("source_id").eq(broadcast.as_str()))
-            .take();
-        let statement = Query::update()
-            .table("broadcast_recipients")
-            .value("state", RecipientState::Cancelled.name())
-            .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()))
-            .and_where(Expr::col("state").eq(RecipientState::Queued.name()))
-            .and_where(Expr::col("message_id").not_in_subquery(in_queue))
-            .take();
-        self.exec(&statement).await.map(drop)
+        account::cancel(self, broadcast).await
     }
 
     async fn delete_broadcast(&mut self, id: &BroadcastId) -> Result<bool, StoreError> {
@@ -187,25 +137,41 @@ impl BroadcastStore for Session {
         Ok(self.exec(&broadcast).await? > 0)
     }
 
+    async fn failed_recipients_after(
+        &mut self,
+        broadcast: &BroadcastId,
+        unknown: bool,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Vec<Recipient>, StoreError> {
+        account::failed_after(self, broadcast, unknown, after, size).await
+    }
+
+    async fn requeue_recipients(&mut self, lines: &[Recipient]) -> Result<Vec<MessageId>, StoreError> {
+        account::requeue(self, lines).await
+    }
+
     async fn ledger(&mut self, broadcast: &BroadcastId) -> Result<Ledger, StoreError> {
-        let query = count_of_rows(&mut Query::select())
-            .column("state")
-            .from("broadcast_recipients")
-            .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()))
-            .group_by_col("state")
+        account::ledger(self, broadcast).await
+    }
+
+    async fn audit(&mut self, broadcast: &BroadcastId) -> Result<Audit, StoreError> {
+        account::audit(self, broadcast).await
+    }
+
+    async fn broadcast_ids_after(
+        &mut self,
+        after: Option<&BroadcastId>,
+        size: usize,
+    ) -> Result<Vec<BroadcastId>, StoreError> {
+        let query = Query::select()
+            .column("id")
+            .from("broadcasts")
+            .and_where_option(after.map(|after| Expr::col("id").gt(after.as_str())))
+            .order_by("id", Order::Asc)
+            .limit(rows(size as u64))
             .take();
-        let mut ledger = Ledger::default();
-        for row in self.all(&query).await? {
-            let number = count(&row)?;
-            match row.parsed("state", |name| RecipientState::from_name(name).ok_or(()))? {
-                RecipientState::Queued => ledger.queued = number,
-                RecipientState::Sent => ledger.sent = number,
-                RecipientState::Failed => ledger.failed = number,
-                RecipientState::Unknown => ledger.unknown = number,
-                RecipientState::Cancelled => ledger.cancelled = number,
-            }
-        }
-        Ok(ledger)
+        read_all(&self.all(&query).await?, |row| row.parsed("id", BroadcastId::parse))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Contacts: one column for each field.
 
 use super::expressions::{
-    constant, count_of_rows, counted, given, holds, page_and_one, read_all, rows_per_statement,
+    checked, constant, count_of_rows, counted, given, holds, page_and_one, read_all, rows_per_statement,
 };
 use crate::session::{Fields as _, Session};
 use application::{
@@ -11,6 +11,7 @@ use application::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
+    broadcasts::{RecipientState, SkipReason},
     contacts::{
         Contact, ContactCursor, ContactField, ContactFilter, ContactPatch, FieldKind, FieldValue,
         UpsertAction,
@@ -137,6 +138,20 @@ impl ContactStore for Session {
             .and_where(Expr::col("contact_email").eq(email))
             .take();
         self.exec(&messages).await?;
+        let in_queue = Query::select()
+            .column("message_id")
+            .from("deliveries")
+            .and_where(Expr::col("recipient").eq(email))
+            .take();
+        let waiting = Query::update()
+            .table("broadcast_recipients")
+            .value("state", RecipientState::Skipped(SkipReason::Deleted).name())
+            .value("skip_reason", SkipReason::Deleted.name())
+            .and_where(Expr::col("contact_email").eq(email))
+            .and_where(checked("state").eq(RecipientState::Queued.name()))
+            .and_where(Expr::col("message_id").not_in_subquery(in_queue))
+            .take();
+        self.exec(&waiting).await?;
         let recipients = Query::update()
             .table("broadcast_recipients")
             .value("contact_email", redacted("message_id"))

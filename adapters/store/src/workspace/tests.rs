@@ -85,6 +85,8 @@ fn recipient(number: usize) -> Recipient {
     Recipient {
         broadcast: broadcast_id(),
         email: email(number),
+        list: ListId::parse("news").unwrap(),
+        variation: 0,
         message: message_id(number),
         state: RecipientState::Queued,
         planned_at: at(0),
