@@ -4,9 +4,10 @@
 //! and commits. What was begun by a process that ended is recorded as unknown and never sent again by
 //! itself; what was only claimed waits again.
 
-mod keys;
+mod files;
 mod record;
 mod throttle;
+mod upkeep;
 mod variables;
 
 use crate::{
@@ -35,7 +36,6 @@ use domain::{
     utm::UtmParameters,
     workspaces::Workspace,
 };
-use keys::forget_keys;
 use record::{record, record_lapsed};
 use std::{
     collections::{HashMap, HashSet},
@@ -149,7 +149,7 @@ impl Deliveries {
         let next = if claimed.is_empty() {
             let due = store.next_delivery_due().await?;
             let due = due.map(|due| allowance.next.map_or(due, |free| due.max(free)));
-            earlier(due, forget_keys(store.as_mut(), self.config.key_retention, now).await?)
+            earlier(due, upkeep::forget(store.as_mut(), self.config.key_retention, now).await?)
         } else {
             Some(now)
         };
@@ -182,7 +182,11 @@ impl Deliveries {
             Some(why) => Outcome::Skipped { why },
             None => match self.compose(batch, item).await {
                 Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
-                Err(why) => Outcome::Failed { reason: reason(&why) },
+                Err(Unsendable::Failed(why)) => Outcome::Failed { reason: reason(&why) },
+                Err(Unsendable::Later(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a mail could not be put together");
+                    self.later(item.delivery.attempts, "the files of this message could not be read")
+                }
             },
         };
         Settled { message: item.delivery.message.clone(), outcome }
@@ -272,7 +276,7 @@ impl Deliveries {
         &self,
         batch: &'b Batch,
         item: &Item,
-    ) -> Result<(&'b MailRoute, OutgoingMail), String> {
+    ) -> Result<(&'b MailRoute, OutgoingMail), Unsendable> {
         let delivery = &item.delivery;
         let provider = batch
             .providers
@@ -341,7 +345,7 @@ impl Deliveries {
             html: rendered.html,
             text: rendered.text,
             list_unsubscribe: links.oneclick_unsubscribe.filter(|_| item.broadcast.is_some()),
-            attachments: Vec::new(),
+            attachments: self.files(batch, &options.attachments).await?,
         };
         Ok((&provider.route, mail))
     }
@@ -356,11 +360,35 @@ impl Deliveries {
                 Outcome::Unknown { reason: reason(&error.to_string()) }
             }
             Err(error @ (SendError::Deferred { .. } | SendError::Provider { .. })) => {
-                let now = self.ports.clock.now();
-                let jitter = self.ports.random.jitter();
-                self.config.retry.after_transient(attempts, &error.to_string(), now, jitter)
+                self.later(attempts, &error.to_string())
             }
         }
+    }
+
+    /// The outcome of a failure that may pass.
+    fn later(&self, attempts: u32, why: &str) -> Outcome {
+        let now = self.ports.clock.now();
+        self.config.retry.after_transient(attempts, why, now, self.ports.random.jitter())
+    }
+}
+
+/// Why a mail cannot be put together.
+enum Unsendable {
+    /// Never.
+    Failed(String),
+    /// The store failed.
+    Later(StoreError),
+}
+
+impl From<String> for Unsendable {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+impl From<&str> for Unsendable {
+    fn from(why: &str) -> Self {
+        Self::Failed(why.to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the use cases need from the outside, in their own words.
 
+mod attachments;
 mod broadcasts;
 mod broker;
 mod connections;
@@ -19,6 +20,7 @@ mod vault;
 mod work;
 mod workspaces;
 
+pub use attachments::{AttachmentStore, FileContent};
 pub use broadcasts::BroadcastStore;
 pub use broker::{
     Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork,

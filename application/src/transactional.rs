@@ -28,7 +28,16 @@ pub struct Transactional {
     ids: Arc<dyn IdGenerator>,
     vault: Arc<dyn Vault>,
     work: Arc<Work>,
-    key_retention: Duration,
+    retention: Retention,
+}
+
+/// How long things are kept for sends.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// The key of a request, after it was used.
+    pub keys: Duration,
+    /// The bytes of attached files, after the last message with them was due.
+    pub attachments: Duration,
 }
 
 /// Why a use case of transactional notifications failed.
@@ -107,16 +116,16 @@ impl Failure for TransactionalError {
 }
 
 impl Transactional {
-    /// Takes its ports, and how long a key of a request is good.
+    /// Takes its ports, and how long things are kept.
     pub fn new(
         broker: Arc<dyn ConnectionBroker>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
         vault: Arc<dyn Vault>,
         work: Arc<Work>,
-        key_retention: Duration,
+        retention: Retention,
     ) -> Self {
-        Self { broker, clock, ids, vault, work, key_retention }
+        Self { broker, clock, ids, vault, work, retention }
     }
 
     /// Stores a new notification.

@@ -60,6 +60,8 @@ pub struct Settings {
     pub dial_timeout: Duration,
     /// How long the key of a request is good.
     pub key_retention: Duration,
+    /// How long the bytes of attached files are kept.
+    pub attachment_retention: Duration,
     /// Logs, metrics and traces.
     pub telemetry: Telemetry,
 }
@@ -240,6 +242,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let claim = reader.duration("EMAIL_QUEUE_CLAIM");
     let dial_timeout = reader.duration("SMTP_DIAL_TIMEOUT");
     let key_retention = reader.duration("IDEMPOTENCY_KEY_RETENTION");
+    let attachment_retention = reader.duration("ATTACHMENT_RETENTION");
     let telemetry = telemetry(reader);
     Some(Settings {
         environment: environment?,
@@ -263,6 +266,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         claim: claim?,
         dial_timeout: dial_timeout?,
         key_retention: key_retention?,
+        attachment_retention: attachment_retention?,
         telemetry: telemetry?,
     })
 }

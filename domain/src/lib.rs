@@ -3,6 +3,7 @@
 //! No input or output, no async, no clock: time comes in as a parameter. A value has private
 //! fields and one door, `parse`; past that door nobody checks again.
 
+pub mod attachments;
 pub mod broadcasts;
 pub mod contacts;
 pub mod deliveries;

@@ -2,6 +2,7 @@
 
 use crate::{
     Timestamp,
+    attachments::AttachedFile,
     email_address::EmailAddress,
     ids::{IntegrationId, NotificationId, TemplateId},
     mail_name::MailName,
@@ -145,13 +146,17 @@ pub struct EmailOptions {
     /// Further hidden recipients.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bcc: Vec<EmailAddress>,
+    /// Files that go with the mail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachedFile>,
 }
 
 impl EmailOptions {
     /// Most addresses in `cc` and `bcc` together.
     pub const MAX_COPIES: usize = 50;
 
-    /// Reads the options of a request: absent, null, empty and blank texts mean "not given".
+    /// Reads the options of a request, but for its files: absent, null, empty and blank texts mean
+    /// "not given".
     ///
     /// # Errors
     /// Every bad field.
@@ -195,7 +200,7 @@ impl EmailOptions {
             "cc and bcc together take at most 50 addresses",
         );
         check.finish()?;
-        Ok(Self { from_name, subject, subject_preview, reply_to, cc, bcc })
+        Ok(Self { from_name, subject, subject_preview, reply_to, cc, bcc, attachments: Vec::new() })
     }
 }
 

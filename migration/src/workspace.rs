@@ -1,5 +1,6 @@
 //! The tables of a workspace database.
 
+mod attachments;
 mod broadcasts;
 mod contacts;
 mod deliveries;
@@ -23,6 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "0005_broadcasts", statements: broadcasts::create },
     Step { name: "0006_deliveries", statements: deliveries::create },
     Step { name: "0007_messages", statements: messages::create },
+    Step { name: "0008_attachments", statements: attachments::create },
 ];
 
 /// A table with its indexes, as one engine writes them.

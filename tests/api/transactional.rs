@@ -1,6 +1,7 @@
 //! Transactional mail from the request to the mail server.
 
 use crate::support::{PATIENCE, Server, mjml};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use smtp::sink::{Act, ReceivedMail, Sink, SinkOptions, Stage};
@@ -147,6 +148,67 @@ async fn a_key_of_the_header_is_good_for_one_content(server: &'static Server) {
     call(&"k".repeat(256), json!({})).await.problem(400);
 }
 
+fn attached(files: &Value) -> Value {
+    message(&json!({"email_options": {"attachments": files}}))
+}
+
+async fn files_arrive_byte_for_byte(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let files = json!([
+        {"filename": "Rechnung März.pdf", "content": BASE64_STANDARD.encode(&every_byte), "content_type": "application/pdf"},
+        {"filename": "logo.png", "content": "iVBORw0KGgo=", "disposition": "inline"},
+    ]);
+    let id = tenant.send(attached(&files)).await.ok()["message_id"].clone();
+    let settled = tenant.settled(id.as_str().unwrap(), "queued").await;
+    assert_eq!(settled["state"], "sent");
+    assert_eq!(settled["attachments"][0]["filename"], "Rechnung März.pdf");
+    assert_eq!(settled["attachments"][0]["checksum"].as_str().unwrap().len(), 64);
+    assert_eq!(settled["attachments"][1]["content_type"], "image/png");
+    assert_eq!(settled["attachments"][1]["disposition"], "inline");
+    let mail = find(&sink, &id);
+    let text = mail.text();
+    let encoded: String = BASE64_STANDARD.encode(&every_byte);
+    assert!(text.replace("\r\n", "").contains(&encoded));
+    assert!(text.contains("Content-ID: <logo.png>"));
+    assert!(text.contains("multipart/mixed") && text.contains("multipart/related"));
+}
+
+async fn a_bad_file_is_refused_with_its_place(server: &'static Server) {
+    let tenant = server.tenant().await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    let large = BASE64_STANDARD.encode(vec![0_u8; (3 << 20) + 1]);
+    for (file, field) in [
+        (json!({"filename": "../a.pdf", "content": "YQ=="}), "filename"),
+        (json!({"filename": "a\r\nX-Y: z.pdf", "content": "YQ=="}), "filename"),
+        (json!({"filename": "a.exe", "content": "YQ=="}), "filename"),
+        (json!({"filename": "a.pdf", "content": "not base64!"}), "content"),
+        (json!({"filename": "a.pdf", "content": ""}), "content"),
+        (json!({"filename": "a.pdf", "content": large}), "content"),
+        (json!({"filename": "a.pdf", "content": "YQ==", "content_type": "pdf\r\nX: y"}), "content_type"),
+        (json!({"filename": "a.pdf", "content": "YQ==", "disposition": "hidden"}), "disposition"),
+    ] {
+        let problem = tenant.send(attached(&json!([file]))).await.problem(400);
+        let pointer = format!("/notification/email_options/attachments/0/{field}");
+        assert_eq!(problem["errors"][0]["pointer"], pointer);
+    }
+}
+
+async fn too_many_or_too_large_files_are_refused(server: &'static Server) {
+    let tenant = server.tenant().await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>x</mj-text>")).await;
+    let small = json!({"filename": "a.txt", "content": "YQ=="});
+    tenant.send(attached(&json!(vec![small.clone(); 20]))).await.ok();
+    tenant.send(attached(&json!(vec![small; 21]))).await.problem(400);
+    let large = json!({"filename": "a.bin", "content": BASE64_STANDARD.encode(vec![0_u8; 3 << 20])});
+    tenant.send(attached(&json!(vec![large.clone(); 3]))).await.ok();
+    let problem = tenant.send(attached(&json!(vec![large.clone(); 4]))).await.problem(400);
+    assert!(problem["error"].as_str().unwrap().contains("10 MiB"));
+    tenant.send(attached(&json!(vec![large; 6]))).await.problem(413);
+}
+
 /// Runs calls at the same time.
 async fn futures<F: Future + Send>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     futures_util::future::join_all(calls).await
@@ -219,8 +281,6 @@ async fn what_is_missing_is_named(server: &'static Server) {
     let with_provider = server.tenant().await;
     let unknown = with_provider.send(message(&json!({}))).await.problem(404);
     assert_eq!(unknown["error"], "Notification not found");
-    let attached = json!({"email_options": {"attachments": [{"filename": "a.txt", "content": ""}]}});
-    with_provider.send(message(&attached)).await.problem(400);
     with_provider.send(message(&json!({"channels": ["sms"]}))).await.problem(400);
 }
 
@@ -236,4 +296,7 @@ on_both_databases! {
     a_mail_server_that_is_away_loses_nothing
     a_lost_answer_leaves_the_message_unknown
     what_is_missing_is_named
+    files_arrive_byte_for_byte
+    a_bad_file_is_refused_with_its_place
+    too_many_or_too_large_files_are_refused
 }

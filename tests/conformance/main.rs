@@ -1,5 +1,6 @@
 //! What every store must do: each case runs against memory, SQLite and PostgreSQL.
 
+mod attachments;
 mod backends;
 mod broadcasts;
 mod contacts;

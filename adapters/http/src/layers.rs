@@ -22,6 +22,8 @@ pub struct HttpSettings {
     pub body_limit: usize,
     /// Most bytes of the body of an import.
     pub import_body_limit: usize,
+    /// Most bytes of the body of a send, which may hold files.
+    pub send_body_limit: usize,
     /// Longest a request may take.
     pub timeout: Duration,
     /// Longest an import may take.
@@ -40,6 +42,7 @@ impl HttpSettings {
             cors_allow_origin: "*".to_owned(),
             body_limit: 10 << 20,
             import_body_limit: 50 << 20,
+            send_body_limit: 20 << 20,
             timeout: Duration::from_secs(30),
             import_timeout: Duration::from_mins(5),
             gate: ShutdownGate::default(),
@@ -53,6 +56,11 @@ fn is_import(path: &str) -> bool {
     path.starts_with("/api/") && path.ends_with(".import")
 }
 
+/// Whether a path is that of a send, whose requests may hold files.
+fn is_send(path: &str) -> bool {
+    path.starts_with("/api/transactional.send")
+}
+
 /// Puts the layers around the routes, the innermost first.
 pub(crate) fn around<E>(routes: E, settings: HttpSettings) -> impl Endpoint<Output = Response>
 where
@@ -60,7 +68,11 @@ where
 {
     routes
         .with(json::AssumeJson)
-        .with(limits::BodyLimit { usual: settings.body_limit, import: settings.import_body_limit })
+        .with(limits::BodyLimit {
+            usual: settings.body_limit,
+            import: settings.import_body_limit,
+            send: settings.send_body_limit,
+        })
         .with(limits::Timeout { usual: settings.timeout, import: settings.import_timeout })
         .with(CatchPanic::new().with_handler(panicked))
         .with(gate::Gate(settings.gate))

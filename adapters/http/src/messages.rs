@@ -4,6 +4,7 @@ use crate::{Bearer, Moment, Problem, body::complete, contacts::truth, cursor, fe
 use application::{messages::MessageView, page::Page};
 use domain::{
     Timestamp,
+    attachments::{AttachedFile, Disposition},
     email_address::EmailAddress,
     ids::{BroadcastId, ListId, MessageId, TemplateId},
     messages::{MessageFilter, MessageStats},
@@ -35,6 +36,33 @@ struct OptionsBody {
     bcc: Vec<String>,
 }
 
+/// A file that went with a mail.
+#[derive(Object)]
+#[oai(rename = "AttachedFile")]
+struct FileBody {
+    /// SHA-256 of its bytes, in hexadecimal.
+    checksum: String,
+    filename: String,
+    content_type: String,
+    /// `attachment` or `inline`.
+    disposition: String,
+}
+
+impl From<AttachedFile> for FileBody {
+    fn from(file: AttachedFile) -> Self {
+        let disposition = match file.disposition {
+            Disposition::Attachment => "attachment",
+            Disposition::Inline => "inline",
+        };
+        Self {
+            checksum: file.checksum,
+            filename: file.filename.into(),
+            content_type: file.content_type.into(),
+            disposition: disposition.to_owned(),
+        }
+    }
+}
+
 /// A message. Moments that have not come are left out.
 #[derive(Object)]
 #[oai(rename = "Message", skip_serializing_if_is_none)]
@@ -55,6 +83,8 @@ struct MessageBody {
     status_info: Option<String>,
     message_data: DataBody,
     channel_options: Option<OptionsBody>,
+    #[oai(skip_serializing_if_is_empty)]
+    attachments: Vec<FileBody>,
     sent_at: Option<Moment>,
     delivered_at: Option<Moment>,
     failed_at: Option<Moment>,
@@ -70,7 +100,8 @@ struct MessageBody {
 impl From<MessageView> for MessageBody {
     fn from(view: MessageView) -> Self {
         let MessageView { message, data } = view;
-        let options = message.options;
+        let mut options = message.options;
+        let attachments = std::mem::take(&mut options.attachments);
         let has_options = options != domain::transactional::EmailOptions::default();
         let text = |addresses: Vec<EmailAddress>| addresses.into_iter().map(String::from).collect();
         let moment = |at: Option<Timestamp>| at.map(Moment::from);
@@ -95,6 +126,7 @@ impl From<MessageView> for MessageBody {
                 cc: text(options.cc),
                 bcc: text(options.bcc),
             }),
+            attachments: attachments.into_iter().map(Into::into).collect(),
             sent_at: moment(message.sent_at),
             delivered_at: moment(message.delivered_at),
             failed_at: moment(message.failed_at),

@@ -3,6 +3,7 @@
 //! The stores keep real state with real transactions and are held to the same conformance suite as
 //! the databases; the other fakes keep the contracts of their ports and can be looked into.
 
+mod attachments;
 mod broadcasts;
 mod broker;
 mod connections;

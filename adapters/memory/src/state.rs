@@ -20,7 +20,10 @@ use domain::{
     users::{Invitation, Member, Session, User},
     workspaces::Workspace,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// A workspace's database.
 #[derive(Clone, Default)]
@@ -34,6 +37,7 @@ pub struct WorkspaceState {
     pub(crate) recipients: BTreeMap<(BroadcastId, EmailAddress), Recipient>,
     pub(crate) deliveries: BTreeMap<MessageId, Queued>,
     pub(crate) messages: BTreeMap<MessageId, Message>,
+    pub(crate) contents: BTreeMap<String, KeptContent>,
     pub(crate) idempotency: BTreeMap<IdempotencyKey, ReservedKey>,
 }
 
@@ -92,6 +96,13 @@ pub(crate) struct Queued {
     pub(crate) begun: bool,
     /// Whether it is set aside; then it is not claimed.
     pub(crate) aside: bool,
+}
+
+/// The bytes of a file.
+#[derive(Clone)]
+pub(crate) struct KeptContent {
+    pub(crate) content: Arc<[u8]>,
+    pub(crate) needed_until: Timestamp,
 }
 
 /// Whom an idempotency key belongs to.

@@ -1,5 +1,6 @@
 //! The stores of a workspace database.
 
+mod attachments;
 mod broadcasts;
 mod contacts;
 mod deliveries;

@@ -1,8 +1,9 @@
 //! Leases of database connections, and what can go wrong with them.
 
 use super::{
-    BroadcastStore, ContactStore, DeliveryStore, IdempotencyStore, IntegrationStore, ListStore, MemberStore,
-    MessageStore, NotificationStore, TemplateStore, UserStore, WorkStore, WorkspaceDirectory,
+    AttachmentStore, BroadcastStore, ContactStore, DeliveryStore, IdempotencyStore, IntegrationStore,
+    ListStore, MemberStore, MessageStore, NotificationStore, TemplateStore, UserStore, WorkStore,
+    WorkspaceDirectory,
 };
 use async_trait::async_trait;
 use domain::ids::WorkspaceId;
@@ -96,6 +97,7 @@ pub trait WorkspaceStore:
     + DeliveryStore
     + MessageStore
     + IdempotencyStore
+    + AttachmentStore
     + Send
 {
 }

@@ -1,6 +1,8 @@
 //! What a client asks to be sent, and when two requests are the same.
 
+use crate::ports::{FileContent, Vault};
 use domain::{
+    attachments::{AttachedFile, NewFile},
     contacts::{ContactPatch, FieldValue},
     idempotency::IdempotencyKey,
     ids::NotificationId,
@@ -25,6 +27,8 @@ pub struct SendRequest {
     pub metadata: Option<Map<String, Value>>,
     /// What this send changes of the mail.
     pub options: EmailOptions,
+    /// Files that go with the mail.
+    pub files: Vec<NewFile>,
 }
 
 impl SendRequest {
@@ -39,6 +43,24 @@ impl SendRequest {
             (key, canonical(&json!([external_id, payload])))
         });
         own.into_iter().chain(of_call).collect()
+    }
+
+    /// Writes into the options which files go with the mail; answers their bytes, equal ones once.
+    pub(super) fn attach(&mut self, vault: &dyn Vault) -> Vec<FileContent> {
+        let mut contents: Vec<FileContent> = Vec::new();
+        for file in std::mem::take(&mut self.files) {
+            let checksum = vault.fingerprint(&file.content);
+            self.options.attachments.push(AttachedFile {
+                checksum: checksum.clone(),
+                filename: file.filename,
+                content_type: file.content_type,
+                disposition: file.disposition,
+            });
+            if contents.iter().all(|known| known.checksum != checksum) {
+                contents.push(FileContent { checksum, content: file.content });
+            }
+        }
+        contents
     }
 
     fn payload(&self) -> Value {

@@ -4,7 +4,7 @@ use super::{Transactional, TransactionalError, request::SendRequest, require_ema
 use crate::{
     access::Caller,
     directory::active_workspace,
-    ports::{Purpose, Reservation, UnitOfWork, WorkKind},
+    ports::{FileContent, Purpose, Reservation, UnitOfWork, WorkKind},
 };
 use domain::{
     Timestamp,
@@ -34,8 +34,13 @@ impl Transactional {
     /// Without `transactional:write`, when the notification, its template or a provider is missing,
     /// or a key was used with another payload.
     #[tracing::instrument(name = "transactional.send", skip_all)]
-    pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<MessageId, TransactionalError> {
+    pub async fn send(
+        &self,
+        caller: &Caller,
+        mut request: SendRequest,
+    ) -> Result<MessageId, TransactionalError> {
         caller.require(Permission::Write(Resource::Transactional))?;
+        let contents = request.attach(self.vault.as_ref());
         let purpose = Purpose::interactive("transactional.send");
         let workspace = active_workspace(self.broker.as_ref(), &caller.workspace, purpose).await?;
         let integration =
@@ -43,7 +48,7 @@ impl Transactional {
         let data = self.sealed(&workspace.secret_key, &request.data)?;
         let promise = self.work.promise(&caller.workspace, WorkKind::Deliveries, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
-        match self.accept(store.as_mut(), &request, data, integration).await? {
+        match self.accept(store.as_mut(), &request, &contents, data, integration).await? {
             Accepted::New(message) => {
                 promise.commit(store).await?;
                 Ok(message)
@@ -56,6 +61,7 @@ impl Transactional {
         &self,
         store: &mut dyn UnitOfWork,
         request: &SendRequest,
+        contents: &[FileContent],
         data: Option<Sealed>,
         integration: IntegrationId,
     ) -> Result<Accepted, TransactionalError> {
@@ -82,6 +88,8 @@ impl Transactional {
             due_at: now,
             created_at: now,
         };
+        let needed_until = delivery.due_at + self.retention.attachments;
+        store.insert_contents_if_absent(contents, needed_until, now).await?;
         store.insert_messages_if_absent(std::slice::from_ref(&message)).await?;
         store.insert_deliveries(&[delivery]).await?;
         Ok(Accepted::New(id))
@@ -97,7 +105,7 @@ impl Transactional {
         now: Timestamp,
     ) -> Result<Option<MessageId>, TransactionalError> {
         let fingerprint = self.vault.fingerprint(payload.as_bytes());
-        match store.reserve_key(key, &fingerprint, id, now, now - self.key_retention).await? {
+        match store.reserve_key(key, &fingerprint, id, now, now - self.retention.keys).await? {
             Reservation::Reserved => Ok(None),
             Reservation::Taken { message, fingerprint: earlier } if earlier == fingerprint => {
                 Ok(Some(message))

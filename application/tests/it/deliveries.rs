@@ -21,6 +21,7 @@ async fn send_with(stage: &Stage, who: &str, external_id: Option<IdempotencyKey>
         data: Map::new(),
         metadata: None,
         options: EmailOptions::default(),
+        files: Vec::new(),
     };
     stage.transactional.send(&owner(), request).await.unwrap();
 }

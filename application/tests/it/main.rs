@@ -4,6 +4,7 @@ mod installation;
 mod support;
 
 mod api_keys;
+mod attachments;
 mod broadcasts;
 mod connections;
 mod contacts;

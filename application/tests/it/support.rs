@@ -10,7 +10,7 @@ use application::{
     ports::{ConnectionBroker as _, Purpose, Vault as _, WorkspaceDatabases as _},
     subscriptions::Subscriptions,
     templates::Templates,
-    transactional::Transactional,
+    transactional::{Retention, Transactional},
     work::Work,
 };
 use chrono::Duration;
@@ -194,7 +194,7 @@ impl Stage {
                 ids.clone(),
                 sealing.clone(),
                 work.clone(),
-                Duration::days(30),
+                Retention { keys: Duration::days(30), attachments: Duration::days(30) },
             ),
             broadcasts: Broadcasts::new(shared.clone(), time.clone(), ids, work.clone()),
             deliveries: Deliveries::new(ports, config),

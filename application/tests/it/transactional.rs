@@ -27,6 +27,7 @@ fn request(external_id: Option<&str>, data: Value) -> SendRequest {
         data,
         metadata: None,
         options: EmailOptions::default(),
+        files: Vec::new(),
     }
 }
 

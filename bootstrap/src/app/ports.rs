@@ -23,7 +23,7 @@ use application::{
     readiness::Readiness,
     subscriptions::Subscriptions,
     templates::Templates,
-    transactional::Transactional,
+    transactional::{Retention, Transactional},
     users::Users,
     work::Work,
     workspaces::Workspaces,
@@ -60,8 +60,7 @@ pub(super) struct Ports {
     platform: Arc<Platform>,
     renderer: Arc<MjmlRenderer>,
     work: Arc<Work>,
-    /// How long the key of a request is good.
-    key_retention: chrono::Duration,
+    retention: Retention,
 }
 
 impl Ports {
@@ -100,8 +99,12 @@ impl Ports {
             platform: Arc::new(platform),
             renderer: Arc::new(MjmlRenderer::new(clock.clone())),
             work: Arc::new(Work::new(broker, clock, wakeup)),
-            key_retention: chrono::Duration::from_std(settings.key_retention)
-                .context("IDEMPOTENCY_KEY_RETENTION is too long")?,
+            retention: Retention {
+                keys: chrono::Duration::from_std(settings.key_retention)
+                    .context("IDEMPOTENCY_KEY_RETENTION is too long")?,
+                attachments: chrono::Duration::from_std(settings.attachment_retention)
+                    .context("ATTACHMENT_RETENTION is too long")?,
+            },
         })
     }
 
@@ -135,7 +138,7 @@ impl Ports {
                 ids.clone(),
                 vault.clone(),
                 self.work.clone(),
-                self.key_retention,
+                self.retention,
             ),
             users: self.users(),
             workspaces: Workspaces::new(self.platform.clone()),
@@ -150,7 +153,7 @@ impl Ports {
             retry: RetryPolicy { base, ..RetryPolicy::default() },
             lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
             batch: BATCH,
-            key_retention: self.key_retention,
+            key_retention: self.retention.keys,
         };
         let ports = DeliveryPorts {
             broker: broker.clone(),

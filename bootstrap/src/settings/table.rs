@@ -412,6 +412,12 @@ pub const GROUPS: &[Group] = &[
                 "How long a repeated `external_id` or `Idempotency-Key` is answered with the first message; \
                  after that it is forgotten and makes a new one.",
             ),
+            var(
+                "ATTACHMENT_RETENTION",
+                "720h",
+                secs(3 * DAY, 3_660 * DAY),
+                "How long the bytes of attached files are kept after the last message with them was due.",
+            ),
         ],
     },
     Group {

@@ -1,6 +1,6 @@
 //! Bounds on the size of a body and on the time that a request takes.
 
-use super::is_import;
+use super::{is_import, is_send};
 use crate::problem::Problem;
 use futures_util::StreamExt as _;
 use poem::{
@@ -38,22 +38,35 @@ impl TooLarge {
     }
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct BodyLimit {
     pub(super) usual: usize,
     pub(super) import: usize,
+    pub(super) send: usize,
+}
+
+impl BodyLimit {
+    fn of(self, path: &str) -> usize {
+        if is_import(path) {
+            self.import
+        } else if is_send(path) {
+            self.send
+        } else {
+            self.usual
+        }
+    }
 }
 
 pub(super) struct BodyLimitEndpoint<E> {
     inner: E,
-    usual: usize,
-    import: usize,
+    limit: BodyLimit,
 }
 
 impl<E: Endpoint> Middleware<E> for BodyLimit {
     type Output = BodyLimitEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        BodyLimitEndpoint { inner, usual: self.usual, import: self.import }
+        BodyLimitEndpoint { inner, limit: *self }
     }
 }
 
@@ -61,7 +74,7 @@ impl<E: Endpoint> Endpoint for BodyLimitEndpoint<E> {
     type Output = E::Output;
 
     async fn call(&self, mut request: Request) -> Result<E::Output> {
-        let limit = if is_import(request.uri().path()) { self.import } else { self.usual };
+        let limit = self.limit.of(request.uri().path());
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         match announced {

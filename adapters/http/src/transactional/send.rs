@@ -6,7 +6,12 @@ use crate::{
     contacts::ContactInput,
 };
 use application::transactional::SendRequest;
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use domain::{
+    attachments::{NewFile, check_together},
     contacts::ContactPatch,
     idempotency::IdempotencyKey,
     ids::NotificationId,
@@ -38,18 +43,68 @@ struct OptionsBody {
     /// Further hidden recipients.
     #[oai(nullable)]
     bcc: Option<Vec<Text>>,
-    /// Not supported yet: must be left out or empty.
+    /// Files, at most 20 and together at most 10 MiB.
     #[oai(nullable)]
-    attachments: Option<Vec<Value>>,
+    attachments: Option<Vec<AttachmentBody>>,
+}
+
+/// A file that goes with the mail.
+#[derive(Object)]
+#[oai(rename = "Attachment")]
+struct AttachmentBody {
+    /// 1 to 255 characters, no folders; endings of files that can be run are refused.
+    filename: Text,
+    /// The bytes as base64 (RFC 4648), at most 3 MiB of them.
+    content: Text,
+    /// The media type; found from the bytes and the name when it is left out.
+    #[oai(nullable)]
+    content_type: Option<Text>,
+    /// `attachment`, or `inline` to be shown in the mail as `cid:` and the name. `attachment` by
+    /// default.
+    #[oai(nullable)]
+    disposition: Option<Text>,
+}
+
+impl TryFrom<AttachmentBody> for NewFile {
+    type Error = Invalid;
+
+    fn try_from(body: AttachmentBody) -> Result<Self, Invalid> {
+        let content = BASE64
+            .decode(body.content.0.as_bytes())
+            .map_err(|_| Invalid::one("/content", "must be base64 (RFC 4648) on one line"))?;
+        let text = |text: &Option<Text>| text.as_ref().map(|t| t.0.clone());
+        Self::parse(
+            &body.filename.0,
+            content,
+            text(&body.content_type).as_deref(),
+            text(&body.disposition).as_deref(),
+        )
+    }
+}
+
+/// The usual alphabet; padding may be left out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Reads every file, and what they are together.
+fn files(bodies: Vec<AttachmentBody>) -> Result<Vec<NewFile>, Invalid> {
+    let mut check = Check::default();
+    let files: Vec<NewFile> = bodies
+        .into_iter()
+        .enumerate()
+        .filter_map(|(n, body)| check.nested(&format!("/attachments/{n}"), body.try_into()))
+        .collect();
+    check.nested("/attachments", check_together(&files));
+    check.finish()?;
+    Ok(files)
 }
 
 impl TryFrom<OptionsBody> for EmailOptions {
     type Error = Invalid;
 
     fn try_from(body: OptionsBody) -> Result<Self, Invalid> {
-        if body.attachments.is_some_and(|files| !files.is_empty()) {
-            return Err(Invalid::one("/attachments", "attachments are not supported yet; leave them out"));
-        }
         let text = |text: &Option<Text>| text.as_ref().map(|t| t.0.clone());
         let texts =
             |texts: Option<Vec<Text>>| texts.unwrap_or_default().into_iter().map(|t| t.0).collect::<Vec<_>>();
@@ -101,8 +156,10 @@ impl TryFrom<MessageBody> for SendRequest {
         let key = key.and_then(|key| check.field(&at("external_id"), IdempotencyKey::external(&key)));
         let data = object(&mut check, &at("data"), body.data);
         let metadata = object(&mut check, &at("metadata"), body.metadata);
-        let options = check.nested(&at("email_options"), body.email_options.unwrap_or_default().try_into());
-        let ((id, contact), options) = complete(check, id.zip(contact).zip(options))?;
+        let mut options = body.email_options.unwrap_or_default();
+        let files = check.nested(&at("email_options"), files(options.attachments.take().unwrap_or_default()));
+        let options = check.nested(&at("email_options"), options.try_into());
+        let (((id, contact), options), files) = complete(check, id.zip(contact).zip(options).zip(files))?;
         Ok(Self {
             notification: id,
             external_id: key,
@@ -111,6 +168,7 @@ impl TryFrom<MessageBody> for SendRequest {
             data: data.unwrap_or_default(),
             metadata,
             options,
+            files,
         })
     }
 }

@@ -19,7 +19,7 @@ use application::{
     readiness::Readiness,
     subscriptions::Subscriptions,
     templates::Templates,
-    transactional::Transactional,
+    transactional::{Retention, Transactional},
     users::Users,
     work::Work,
     workspaces::Workspaces,
@@ -145,6 +145,8 @@ fn features(platform: Arc<Platform>) -> Features {
     let (ids, vault) = (platform.ids.clone(), platform.vault.clone());
     let work = Arc::new(Work::new(broker.clone(), clock.clone(), Arc::new(RecordingSignal::new())));
     let renderer = Arc::new(PlainRenderer::new());
+    let month = chrono::Duration::days(30);
+    let retention = Retention { keys: month, attachments: month };
     Features {
         access: Access::new(of(&platform)),
         api_keys: ApiKeys::new(of(&platform)),
@@ -158,7 +160,7 @@ fn features(platform: Arc<Platform>) -> Features {
         readiness: Readiness::new(broker.clone()),
         subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
         templates: Templates::new(broker.clone(), clock.clone(), renderer),
-        transactional: Transactional::new(broker, clock, ids, vault, work, chrono::Duration::days(30)),
+        transactional: Transactional::new(broker, clock, ids, vault, work, retention),
         users: Users::new(of(&platform)),
         workspaces: Workspaces::new(platform),
     }
