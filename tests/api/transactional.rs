@@ -204,9 +204,8 @@ async fn too_many_or_too_large_files_are_refused(server: &'static Server) {
     tenant.send(attached(&json!(vec![small; 21]))).await.problem(400);
     let large = json!({"filename": "a.bin", "content": BASE64_STANDARD.encode(vec![0_u8; 3 << 20])});
     tenant.send(attached(&json!(vec![large.clone(); 3]))).await.ok();
-    let problem = tenant.send(attached(&json!(vec![large.clone(); 4]))).await.problem(400);
+    let problem = tenant.send(attached(&json!(vec![large; 4]))).await.problem(400);
     assert!(problem["error"].as_str().unwrap().contains("10 MiB"));
-    tenant.send(attached(&json!(vec![large; 6]))).await.problem(413);
 }
 
 /// Runs calls at the same time.
