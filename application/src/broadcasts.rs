@@ -2,29 +2,28 @@
 
 mod audit;
 mod course;
+mod planning;
 mod retry;
+mod schedule;
 
 pub use audit::Discrepancy;
+pub use planning::Planned;
 pub(crate) use course::CANCELLED;
 
 use crate::{
     access::{Caller, Denied},
-    directory::active_workspace,
     failure::{Failure, FailureKind},
     page::Counted,
     ports::{Clock, ConnectionBroker, IdGenerator, Purpose, StoreError, UnitOfWork, WorkKind},
     work::Work,
 };
 use domain::{
-    broadcasts::{
-        Broadcast, BroadcastDraft, BroadcastState, EditError, IllegalTransition, Launch, Ledger, Recipient,
-        RecipientState,
-    },
-    ids::{BroadcastId, ListId, MessageId, TemplateId, WorkspaceId},
+    broadcasts::{Audience, Broadcast, BroadcastDraft, EditError, IllegalTransition, Ledger, Rescheduling},
+    ids::{BroadcastId, ListId, MessageId, TemplateId},
     permissions::{Permission, Resource},
     validation::{FieldProblem, Invalid},
 };
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 /// The use cases of broadcasts.
 pub struct Broadcasts {
@@ -107,9 +106,6 @@ impl Failure for BroadcastsError {
 }
 
 impl Broadcasts {
-    /// Recipients planned in one unit of work.
-    const PLAN_BATCH: usize = 500;
-
     /// Takes its ports.
     pub fn new(
         broker: Arc<dyn ConnectionBroker>,
@@ -131,40 +127,40 @@ impl Broadcasts {
         let broadcast = draft.into_broadcast(id, self.clock.now())?;
         let purpose = Purpose::interactive("broadcasts.create");
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
-        let list = &broadcast.audience.list;
-        store.list(list).await?.ok_or_else(|| BroadcastsError::UnknownList(list.clone()))?;
+        known_lists(store.as_mut(), &broadcast.audience).await?;
         store.insert_broadcast(&broadcast).await?;
         store.commit().await?;
         Ok(broadcast)
     }
 
-    /// Replaces what a client gives of a broadcast. When it was paused in the middle, mails that are
+    /// Replaces what a client gives of a broadcast, and moves its moment. When it was paused in the middle, mails that are
     /// in the queue stay as they were planned; whoever is planned later is mailed with the latest
     /// version of the template that is named now.
     ///
     /// # Errors
-    /// Without `broadcasts:write`, when there is none, when it is neither a draft nor paused, when
-    /// the draft breaks a rule, or its list or the template of a started one is unknown.
+    /// Without `broadcasts:write`, when there is none, when it is neither a draft nor scheduled nor
+    /// paused, when the draft breaks a rule, or its list or the template of a started one is unknown.
     #[tracing::instrument(name = "broadcasts.update", skip_all)]
     pub async fn update(
         &self,
         caller: &Caller,
         id: &BroadcastId,
         draft: BroadcastDraft,
+        moment: Rescheduling,
     ) -> Result<Broadcast, BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.update");
+        let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)?;
-        broadcast.edit(draft, self.clock.now())?;
-        let list = &broadcast.audience.list;
-        store.list(list).await?.ok_or_else(|| BroadcastsError::UnknownList(list.clone()))?;
+        broadcast.edit(draft, moment, self.clock.now())?;
+        known_lists(store.as_mut(), &broadcast.audience).await?;
         if broadcast.launch.is_some() {
             let version = latest_version(store.as_mut(), &broadcast).await?;
             broadcast.use_template_version(version);
         }
         store.update_broadcast(&broadcast).await?;
-        store.commit().await?;
+        promise.commit(store).await?;
         Ok(broadcast)
     }
 
@@ -211,91 +207,17 @@ impl Broadcasts {
         Ok(store.ledger(id).await?)
     }
 
-    /// Starts a draft at once.
-    ///
-    /// # Errors
-    /// Without `broadcasts:write`, when it is no draft, or its template or a provider is missing.
-    #[tracing::instrument(name = "broadcasts.send_now", skip_all)]
-    pub async fn send_now(&self, caller: &Caller, id: &BroadcastId) -> Result<(), BroadcastsError> {
-        caller.require(Permission::Write(Resource::Broadcasts))?;
-        let purpose = Purpose::interactive("broadcasts.schedule");
-        let workspace = active_workspace(self.broker.as_ref(), &caller.workspace, purpose).await?;
-        let integration =
-            workspace.settings.marketing_email_provider_id.ok_or(BroadcastsError::NoProvider)?;
-        let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
-        let mut store = self.broker.write(&caller.workspace, purpose).await?;
-        let mut broadcast = store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)?;
-        let version = latest_version(store.as_mut(), &broadcast).await?;
-        broadcast.start(Launch { template_version: version, integration }, self.clock.now())?;
-        store.update_broadcast(&broadcast).await?;
-        promise.commit(store).await?;
-        Ok(())
-    }
-
-    /// Plans the next part of the audience of one running broadcast: its recipients and their mails
-    /// are stored together with how far it got. Answers whether more is to be planned.
-    ///
-    /// # Errors
-    /// When the store fails; nothing of the part is then kept.
-    #[tracing::instrument(name = "broadcasts.plan", skip_all)]
-    pub async fn plan(&self, workspace: &WorkspaceId) -> Result<bool, StoreError> {
-        let purpose = Purpose::delivery("broadcasts.plan");
-        let promise = self.work.promise(workspace, WorkKind::Deliveries, purpose).await?;
-        let mut store = self.broker.write(workspace, purpose).await?;
-        let running = store.broadcasts_in_planning().await?;
-        let Some(id) = running.first() else {
-            return Ok(false);
-        };
-        let Some(mut broadcast) = store.broadcast_for_update(id).await? else {
-            return Ok(running.len() > 1);
-        };
-        // Paused, cancelled or completed since the list was read.
-        if !matches!(broadcast.state, BroadcastState::Processing { .. }) {
-            return Ok(running.len() > 1);
-        }
-        let now = self.clock.now();
-        let Some(launch) = broadcast.launch.clone().filter(|_| broadcast.template().is_some()) else {
-            broadcast.complete(now);
-            store.update_broadcast(&broadcast).await?;
-            store.commit().await?;
-            return Ok(running.len() > 1);
-        };
-        let list = broadcast.audience.list.clone();
-        let emails = store.active_members_after(&list, broadcast.cursor.as_ref(), Self::PLAN_BATCH).await?;
-        let recipients: Vec<_> = emails
-            .iter()
-            .map(|email| Recipient {
-                broadcast: broadcast.id.clone(),
-                email: email.clone(),
-                list: list.clone(),
-                variation: 0,
-                message: self.next_message(),
-                state: RecipientState::Queued,
-                planned_at: now,
-            })
-            .collect();
-        let planned: HashSet<_> = store.insert_recipients_if_absent(&recipients).await?.into_iter().collect();
-        let deliveries: Vec<_> = recipients
-            .iter()
-            .filter(|line| planned.contains(&line.message))
-            .filter_map(|line| self.mail(&broadcast, &launch, line))
-            .collect();
-        store.insert_deliveries(&deliveries).await?;
-        let more = emails.len() == Self::PLAN_BATCH;
-        if let Some(last) = emails.last() {
-            broadcast.advance(last.clone(), deliveries.len() as u64, now);
-        }
-        if !more {
-            broadcast.complete(now);
-        }
-        store.update_broadcast(&broadcast).await?;
-        promise.commit(store).await?;
-        Ok(more || running.len() > 1)
-    }
-
     fn next_message(&self) -> MessageId {
         MessageId::from_uuid(self.ids.uuid())
     }
+}
+
+/// All lists that an audience names must exist.
+async fn known_lists(store: &mut dyn UnitOfWork, audience: &Audience) -> Result<(), BroadcastsError> {
+    for list in audience.lists().into_iter().chain(&audience.excluded_lists) {
+        store.list(list).await?.ok_or_else(|| BroadcastsError::UnknownList(list.clone()))?;
+    }
+    Ok(())
 }
 
 /// The latest version of the template of a broadcast.

@@ -412,6 +412,10 @@ impl Item {
         if self.memberships.iter().any(|m| m.status == MembershipStatus::Bounced) {
             return Some(SkipReason::Bounced);
         }
+        let excluded = self.broadcast.as_ref().map(|b| &b.audience.excluded_lists);
+        if excluded.is_some_and(|lists| self.memberships.iter().any(|m| lists.contains(&m.list))) {
+            return Some(SkipReason::Excluded);
+        }
         match self.memberships.iter().find(|m| m.list == *list).map(|m| m.status) {
             Some(MembershipStatus::Active) => None,
             Some(MembershipStatus::Unsubscribed) => Some(SkipReason::Unsubscribed),

@@ -1,30 +1,24 @@
 //! Newsletters: one mail to everybody on a list.
 
 mod account;
+mod audience;
+mod schedule;
+mod state;
 
 pub use account::{Audit, Ledger, Recipient, RecipientState, SkipReason, Skipped};
+pub use audience::{Audience, AudienceMember};
+pub use schedule::Schedule;
+pub use state::{BroadcastState, IllegalTransition, Progress};
 
 use crate::{
     Timestamp,
     email_address::EmailAddress,
-    ids::{BroadcastId, IntegrationId, ListId, SegmentId, TemplateId},
+    ids::{BroadcastId, IntegrationId, TemplateId},
+    timezones::Timezone,
     utm::UtmParameters,
     validation::{Invalid, required_text},
 };
 use serde_json::{Map, Value};
-
-/// Who a broadcast goes to.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Audience {
-    /// Its live active members.
-    pub list: ListId,
-    /// When given, only members that are in one of these.
-    #[serde(default)]
-    pub segments: Vec<SegmentId>,
-    /// Kept for clients: who unsubscribed, bounced or complained is never mailed.
-    #[serde(default)]
-    pub exclude_unsubscribed: bool,
-}
 
 /// A content that a broadcast is sent with.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,101 +28,6 @@ pub struct Variation {
     pub variation_name: String,
     /// Its template.
     pub template_id: TemplateId,
-}
-
-/// Where a broadcast stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BroadcastState {
-    /// Can be changed.
-    Draft,
-    /// Recipients are being planned and mails sent.
-    Processing {
-        /// When it was started.
-        started_at: Timestamp,
-    },
-    /// Every recipient has been planned; mails may still wait in the queue.
-    Processed {
-        /// When it was started.
-        started_at: Timestamp,
-        /// When the last recipient was planned.
-        completed_at: Timestamp,
-    },
-    /// Nobody is planned and no mail is begun until it is resumed.
-    Paused {
-        /// When it was started.
-        started_at: Timestamp,
-        /// When the last recipient was planned; `None` while some are missing.
-        completed_at: Option<Timestamp>,
-        /// When it was paused.
-        paused_at: Timestamp,
-    },
-    /// Ended for good: what had not been begun is never sent.
-    Cancelled {
-        /// When it was started.
-        started_at: Timestamp,
-        /// When the last recipient was planned; `None` when some never were.
-        completed_at: Option<Timestamp>,
-        /// When it was cancelled.
-        cancelled_at: Timestamp,
-    },
-}
-
-impl BroadcastState {
-    /// The name on the wire and in storage.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Processing { .. } => "processing",
-            Self::Processed { .. } => "processed",
-            Self::Paused { .. } => "paused",
-            Self::Cancelled { .. } => "cancelled",
-        }
-    }
-
-    /// When sending began.
-    #[must_use]
-    pub fn started_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Draft => None,
-            Self::Processing { started_at }
-            | Self::Processed { started_at, .. }
-            | Self::Paused { started_at, .. }
-            | Self::Cancelled { started_at, .. } => Some(*started_at),
-        }
-    }
-
-    /// When the last recipient was planned.
-    #[must_use]
-    pub fn completed_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Processed { completed_at, .. } => Some(*completed_at),
-            Self::Paused { completed_at, .. } | Self::Cancelled { completed_at, .. } => *completed_at,
-            Self::Draft | Self::Processing { .. } => None,
-        }
-    }
-
-    /// When it was paused, while it is.
-    #[must_use]
-    pub fn paused_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Paused { paused_at, .. } => Some(*paused_at),
-            _ => None,
-        }
-    }
-
-    /// When it was cancelled.
-    #[must_use]
-    pub fn cancelled_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Cancelled { cancelled_at, .. } => Some(*cancelled_at),
-            _ => None,
-        }
-    }
-
-    fn refuse(&self, wanted: &'static str, allowed: &'static str) -> IllegalTransition {
-        IllegalTransition { status: self.name(), wanted, allowed }
-    }
 }
 
 /// What a broadcast is sent with, fixed when it starts.
@@ -155,6 +54,8 @@ pub struct Broadcast {
     pub utm: UtmParameters,
     /// Stored for clients.
     pub metadata: Option<Map<String, Value>>,
+    /// When it is sent; `None` unless a moment was chosen.
+    pub schedule: Option<Schedule>,
     /// Where it stands.
     pub state: BroadcastState,
     /// What it is sent with; `None` until it starts.
@@ -196,6 +97,7 @@ impl BroadcastDraft {
             variations: self.variations,
             utm: self.utm,
             metadata: self.metadata,
+            schedule: None,
             state: BroadcastState::Draft,
             launch: None,
             cursor: None,
@@ -211,20 +113,9 @@ impl BroadcastDraft {
         if self.variations.len() != 1 {
             return Err(Invalid::one("/test_settings/variations", "must name exactly one template"));
         }
+        self.audience.check()?;
         Ok(name)
     }
-}
-
-/// The broadcast is in a state that does not allow this.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a broadcast with status {status} cannot be {wanted}; allowed: {allowed}")]
-pub struct IllegalTransition {
-    /// Where it stands.
-    pub status: &'static str,
-    /// What was wanted, such as `scheduled`.
-    pub wanted: &'static str,
-    /// From which states that is allowed.
-    pub allowed: &'static str,
 }
 
 /// Why a broadcast was not changed.
@@ -238,29 +129,78 @@ pub enum EditError {
     Invalid(#[from] Invalid),
 }
 
+/// What a client says about the moment of a broadcast when it changes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rescheduling {
+    /// Nothing.
+    Keep,
+    /// No moment: what waits for one is a draft again.
+    Clear,
+    /// Another moment.
+    Move(Schedule),
+}
+
 impl Broadcast {
     /// Replaces what a client gives of it. One that was paused in the middle goes on with the new
     /// content for those who are not planned yet; with another audience, everybody in it who has
-    /// not been planned is planned.
+    /// not been planned is planned. One that was started keeps its moment.
     ///
     /// # Errors
-    /// When it is neither a draft nor paused, or the new content breaks a rule.
-    pub fn edit(&mut self, draft: BroadcastDraft, now: Timestamp) -> Result<(), EditError> {
-        if !matches!(self.state, BroadcastState::Draft | BroadcastState::Paused { .. }) {
-            return Err(self.state.refuse("updated", "draft, paused").into());
+    /// When it is neither a draft nor scheduled nor paused, or the new content breaks a rule.
+    pub fn edit(
+        &mut self,
+        draft: BroadcastDraft,
+        moment: Rescheduling,
+        now: Timestamp,
+    ) -> Result<(), EditError> {
+        let editable = matches!(
+            self.state,
+            BroadcastState::Draft
+                | BroadcastState::Running(Progress::Scheduled { .. })
+                | BroadcastState::Paused { .. }
+        );
+        if !editable {
+            return Err(self.state.refuse("updated", "draft, scheduled, paused").into());
         }
         self.name = draft.checked_name()?;
+        self.reschedule(moment, now)?;
         if self.audience != draft.audience {
             self.audience = draft.audience;
             self.cursor = None;
-            if let BroadcastState::Paused { completed_at, .. } = &mut self.state {
-                *completed_at = None;
+            if let BroadcastState::Paused { before, .. } = &mut self.state
+                && let Progress::Processed { started_at, .. } = *before
+            {
+                *before = Progress::Processing { started_at };
             }
         }
         self.variations = draft.variations;
         self.utm = draft.utm;
         self.metadata = draft.metadata;
         self.updated_at = now;
+        Ok(())
+    }
+
+    fn reschedule(&mut self, moment: Rescheduling, now: Timestamp) -> Result<(), Invalid> {
+        let waiting = match &mut self.state {
+            BroadcastState::Draft => None,
+            BroadcastState::Running(progress @ Progress::Scheduled { .. })
+            | BroadcastState::Paused { before: progress @ Progress::Scheduled { .. }, .. } => Some(progress),
+            _ => return Ok(()),
+        };
+        match (moment, waiting) {
+            (Rescheduling::Keep, _) => {}
+            (Rescheduling::Clear, _) => {
+                self.schedule = None;
+                self.state = BroadcastState::Draft;
+            }
+            (Rescheduling::Move(schedule), waiting) => {
+                if let Some(progress) = waiting.filter(|_| self.schedule.as_ref() != Some(&schedule)) {
+                    schedule.check_ahead(now).map_err(|invalid| invalid.below("/schedule"))?;
+                    *progress = Progress::Scheduled { due_at: schedule.begins_at() };
+                }
+                self.schedule = Some(schedule);
+            }
+        }
         Ok(())
     }
 
@@ -280,10 +220,55 @@ impl Broadcast {
         if self.state != BroadcastState::Draft {
             return Err(self.state.refuse("scheduled", "draft"));
         }
-        self.state = BroadcastState::Processing { started_at: now };
-        self.launch = Some(launch);
+        self.schedule = None;
+        self.begin(launch, now);
+        Ok(())
+    }
+
+    /// Lets it wait for its moment.
+    ///
+    /// # Errors
+    /// When it is no draft, or the moment has passed.
+    pub fn schedule(&mut self, schedule: Schedule, now: Timestamp) -> Result<(), EditError> {
+        if self.state != BroadcastState::Draft {
+            return Err(self.state.refuse("scheduled", "draft").into());
+        }
+        schedule.check_ahead(now)?;
+        self.state = BroadcastState::Running(Progress::Scheduled { due_at: schedule.begins_at() });
+        self.schedule = Some(schedule);
         self.updated_at = now;
         Ok(())
+    }
+
+    /// Whether its moment has come.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        matches!(self.state, BroadcastState::Running(Progress::Scheduled { due_at }) if due_at <= now)
+    }
+
+    /// Starts sending because its moment has come. Does nothing when it has not.
+    pub fn start_due(&mut self, launch: Launch, now: Timestamp) {
+        if self.is_due(now) {
+            self.begin(launch, now);
+        }
+    }
+
+    fn begin(&mut self, launch: Launch, now: Timestamp) {
+        self.state = BroadcastState::Running(Progress::Processing { started_at: now });
+        self.launch = Some(launch);
+        self.updated_at = now;
+    }
+
+    /// Whether its recipients are being planned.
+    #[must_use]
+    pub fn is_in_planning(&self) -> bool {
+        matches!(self.state, BroadcastState::Running(Progress::Processing { .. }))
+    }
+
+    /// When a recipient is to be mailed: at once, or when its own clock shows the time of the schedule.
+    #[must_use]
+    pub fn due_for(&self, recipient: Option<Timezone>, now: Timestamp) -> Timestamp {
+        self.schedule.as_ref().map_or(now, |schedule| schedule.moment_for(recipient).max(now))
     }
 
     /// Stops planning and sending until it is resumed.
@@ -291,28 +276,35 @@ impl Broadcast {
     /// # Errors
     /// When it is not running.
     pub fn pause(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
-        let (started_at, completed_at) = match self.state {
-            BroadcastState::Processing { started_at } => (started_at, None),
-            BroadcastState::Processed { started_at, completed_at } => (started_at, Some(completed_at)),
-            _ => return Err(self.state.refuse("paused", "processing, processed")),
+        self.stop(None, now)
+    }
+
+    /// The same because it cannot go on.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pause_because(&mut self, reason: &str, now: Timestamp) -> Result<(), IllegalTransition> {
+        self.stop(Some(reason.to_owned()), now)
+    }
+
+    fn stop(&mut self, reason: Option<String>, now: Timestamp) -> Result<(), IllegalTransition> {
+        let BroadcastState::Running(before) = self.state else {
+            return Err(self.state.refuse("paused", "scheduled, processing, processed"));
         };
-        self.state = BroadcastState::Paused { started_at, completed_at, paused_at: now };
+        self.state = BroadcastState::Paused { before, paused_at: now, reason };
         self.updated_at = now;
         Ok(())
     }
 
-    /// Goes on where it was paused.
+    /// Goes on where it was paused. One whose moment has passed meanwhile starts at once.
     ///
     /// # Errors
     /// When it is not paused.
     pub fn resume(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
-        let BroadcastState::Paused { started_at, completed_at, .. } = self.state else {
+        let BroadcastState::Paused { before, .. } = self.state else {
             return Err(self.state.refuse("resumed", "paused"));
         };
-        self.state = match completed_at {
-            Some(completed_at) => BroadcastState::Processed { started_at, completed_at },
-            None => BroadcastState::Processing { started_at },
-        };
+        self.state = BroadcastState::Running(before);
         self.updated_at = now;
         Ok(())
     }
@@ -322,16 +314,10 @@ impl Broadcast {
     /// # Errors
     /// When it is a draft or was cancelled before.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
-        let started_at = match self.state {
-            BroadcastState::Processing { started_at }
-            | BroadcastState::Processed { started_at, .. }
-            | BroadcastState::Paused { started_at, .. } => started_at,
-            BroadcastState::Draft | BroadcastState::Cancelled { .. } => {
-                return Err(self.state.refuse("cancelled", "processing, processed, paused"));
-            }
+        let (BroadcastState::Running(before) | BroadcastState::Paused { before, .. }) = self.state else {
+            return Err(self.state.refuse("cancelled", "scheduled, processing, processed, paused"));
         };
-        let completed_at = self.state.completed_at();
-        self.state = BroadcastState::Cancelled { started_at, completed_at, cancelled_at: now };
+        self.state = BroadcastState::Cancelled { before, cancelled_at: now };
         self.updated_at = now;
         Ok(())
     }
@@ -341,7 +327,8 @@ impl Broadcast {
     /// # Errors
     /// When it is not running.
     pub fn check_retryable(&self) -> Result<(), IllegalTransition> {
-        if !matches!(self.state, BroadcastState::Processing { .. } | BroadcastState::Processed { .. }) {
+        let started = matches!(&self.state, BroadcastState::Running(p) if p.started_at().is_some());
+        if !started {
             return Err(self.state.refuse("retried", "processing, processed"));
         }
         Ok(())
@@ -352,8 +339,8 @@ impl Broadcast {
     /// # Errors
     /// While its recipients are being planned.
     pub fn check_deletable(&self) -> Result<(), IllegalTransition> {
-        if matches!(self.state, BroadcastState::Processing { .. }) {
-            return Err(self.state.refuse("deleted", "draft, processed, paused, cancelled"));
+        if self.is_in_planning() {
+            return Err(self.state.refuse("deleted", "draft, scheduled, processed, paused, cancelled"));
         }
         Ok(())
     }
@@ -367,8 +354,8 @@ impl Broadcast {
 
     /// Notes that the whole audience is planned. Does nothing unless it is being processed.
     pub fn complete(&mut self, now: Timestamp) {
-        if let BroadcastState::Processing { started_at } = self.state {
-            self.state = BroadcastState::Processed { started_at, completed_at: now };
+        if let BroadcastState::Running(Progress::Processing { started_at }) = self.state {
+            self.state = BroadcastState::Running(Progress::Processed { started_at, completed_at: now });
             self.updated_at = now;
         }
     }
@@ -383,6 +370,7 @@ impl Broadcast {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ListId;
 
     fn broadcast() -> Broadcast {
         let variation =
@@ -391,6 +379,8 @@ mod tests {
             name: "June".into(),
             audience: Audience {
                 list: ListId::parse("news").unwrap(),
+                further_lists: vec![],
+                excluded_lists: vec![],
                 segments: vec![],
                 exclude_unsubscribed: true,
             },
@@ -445,16 +435,17 @@ mod tests {
     #[test]
     fn each_refusal_names_what_is_allowed() {
         let mut draft = broadcast();
-        assert_eq!(draft.pause(at(1)).unwrap_err().allowed, "processing, processed");
+        assert_eq!(draft.pause(at(1)).unwrap_err().allowed, "scheduled, processing, processed");
         assert_eq!(draft.resume(at(1)).unwrap_err().allowed, "paused");
-        assert_eq!(draft.cancel(at(1)).unwrap_err().allowed, "processing, processed, paused");
+        assert_eq!(draft.cancel(at(1)).unwrap_err().allowed, "scheduled, processing, processed, paused");
         draft.start(launch(), at(1)).unwrap();
         let mut running = draft;
-        assert_eq!(running.check_deletable().unwrap_err().allowed, "draft, processed, paused, cancelled");
-        let EditError::Transition(refused) = running.edit(draft_to("news"), at(2)).unwrap_err() else {
+        let deletable = "draft, scheduled, processed, paused, cancelled";
+        assert_eq!(running.check_deletable().unwrap_err().allowed, deletable);
+        let EditError::Transition(refused) = running.edit(draft_to("news"), Rescheduling::Keep, at(2)).unwrap_err() else {
             panic!("a rule was broken instead");
         };
-        assert_eq!(refused.allowed, "draft, paused");
+        assert_eq!(refused.allowed, "draft, scheduled, paused");
         running.cancel(at(2)).unwrap();
         assert_eq!(running.state.cancelled_at(), Some(at(2)));
         running.cancel(at(3)).unwrap_err();
@@ -468,10 +459,61 @@ mod tests {
         broadcast.advance(EmailAddress::parse("zoe@shop.example").unwrap(), 1, at(1));
         broadcast.complete(at(2));
         broadcast.pause(at(3)).unwrap();
-        broadcast.edit(draft_to("news"), at(4)).unwrap();
+        broadcast.edit(draft_to("news"), Rescheduling::Keep, at(4)).unwrap();
         assert!(broadcast.cursor.is_some() && broadcast.state.completed_at().is_some());
-        broadcast.edit(draft_to("vip"), at(5)).unwrap();
+        broadcast.edit(draft_to("vip"), Rescheduling::Keep, at(5)).unwrap();
         assert!(broadcast.cursor.is_none() && broadcast.state.completed_at().is_none());
+    }
+
+    fn on_1970_at(time: &str) -> Schedule {
+        Schedule::parse("1970-01-01", time, None, false).unwrap()
+    }
+
+    #[test]
+    fn a_scheduled_broadcast_starts_when_its_moment_has_come() {
+        let mut broadcast = broadcast();
+        broadcast.schedule(on_1970_at("01:00"), at(0)).unwrap();
+        assert_eq!(broadcast.state.name(), "scheduled");
+        broadcast.start_due(launch(), at(3599));
+        assert_eq!(broadcast.state.name(), "scheduled");
+        broadcast.start_due(launch(), at(3600));
+        assert_eq!((broadcast.state.name(), broadcast.state.started_at()), ("processing", Some(at(3600))));
+    }
+
+    #[test]
+    fn a_scheduled_broadcast_is_paused_resumed_and_cancelled() {
+        let mut broadcast = broadcast();
+        broadcast.schedule(on_1970_at("01:00"), at(0)).unwrap();
+        broadcast.pause(at(1)).unwrap();
+        assert!(!broadcast.is_due(at(3600)));
+        broadcast.resume(at(2)).unwrap();
+        assert!(broadcast.is_due(at(3600)));
+        broadcast.cancel(at(3)).unwrap();
+        assert_eq!((broadcast.state.name(), broadcast.state.started_at()), ("cancelled", None));
+    }
+
+    #[test]
+    fn an_update_moves_or_clears_the_moment() {
+        let mut broadcast = broadcast();
+        broadcast.schedule(on_1970_at("01:00"), at(0)).unwrap();
+        broadcast.edit(draft_to("news"), Rescheduling::Keep, at(1)).unwrap();
+        assert!(broadcast.is_due(at(3600)));
+        broadcast.edit(draft_to("news"), Rescheduling::Move(on_1970_at("02:00")), at(1)).unwrap();
+        assert!(!broadcast.is_due(at(7199)) && broadcast.is_due(at(7200)));
+        let past = Rescheduling::Move(on_1970_at("00:30"));
+        broadcast.edit(draft_to("news"), past, at(3600)).unwrap_err();
+        broadcast.edit(draft_to("news"), Rescheduling::Clear, at(1)).unwrap();
+        assert_eq!((broadcast.state.name(), broadcast.schedule), ("draft", None));
+    }
+
+    #[test]
+    fn a_list_is_not_both_mailed_and_left_out() {
+        let list = |name: &str| ListId::parse(name).unwrap();
+        let mut draft = draft_to("news");
+        draft.audience.further_lists = vec![list("vip"), list("news")];
+        assert_eq!(draft.audience.lists(), [&list("news"), &list("vip")]);
+        draft.audience.excluded_lists = vec![list("vip")];
+        assert_eq!(draft.checked_name().unwrap_err().0[0].pointer, "/audience/exclude_lists");
     }
 
     #[test]

@@ -136,7 +136,7 @@ async fn pauses_and_resumes_lose_nobody_and_mail_nobody_twice(server: &'static S
         tenant.post("broadcasts.pause", json!({"id": id})).await.ok();
         assert_eq!(standing(&tenant, &id).await.0, "paused");
         let refused = tenant.post("broadcasts.pause", json!({"id": id})).await.problem(409);
-        assert!(refused["error"].as_str().unwrap().contains("allowed: processing, processed"));
+        assert!(refused["error"].as_str().unwrap().contains("allowed: scheduled, processing, processed"));
         tenant.post("broadcasts.resume", json!({"id": id})).await.ok();
     }
     let ledger = tenant.account(&id, 1_500).await;
@@ -177,7 +177,7 @@ async fn a_draft_is_replaced_as_a_whole(server: &'static Server) {
     start(&tenant, &id).await;
     tenant.account(&id, 1).await;
     let refused = tenant.post("broadcasts.update", body).await.problem(409);
-    assert!(refused["error"].as_str().unwrap().contains("allowed: draft, paused"), "{refused}");
+    assert!(refused["error"].as_str().unwrap().contains("allowed: draft, scheduled, paused"), "{refused}");
 }
 
 async fn who_failed_is_mailed_again_on_request_and_nobody_else(server: &'static Server) {
@@ -199,20 +199,79 @@ async fn who_failed_is_mailed_again_on_request_and_nobody_else(server: &'static 
     assert_eq!(again["retried"], 0);
 }
 
+async fn a_scheduled_broadcast_is_moved_and_sent_at_its_moment(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 3).await;
+    let nonsense = json!({"id": id, "scheduled_date": "soon", "timezone": "Mars/Base"});
+    let problem = tenant.post("broadcasts.schedule", nonsense).await.problem(400);
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 3, "{problem}");
+    let past = json!({"id": id, "scheduled_date": "2001-01-01", "scheduled_time": "10:00"});
+    tenant.post("broadcasts.schedule", past).await.problem(400);
+    let far = json!({"id": id, "scheduled_date": "2999-01-01", "scheduled_time": "10:00",
+        "timezone": "Europe/Paris", "use_recipient_timezone": true});
+    tenant.post("broadcasts.schedule", far).await.ok();
+    let broadcast = tenant.get("broadcasts.get", &format!("id={id}")).await.ok()["broadcast"].clone();
+    assert_eq!(broadcast["status"], "scheduled");
+    let schedule = json!({"is_scheduled": true, "scheduled_date": "2999-01-01", "scheduled_time": "10:00",
+        "timezone": "Europe/Paris", "use_recipient_timezone": true});
+    assert_eq!(broadcast["schedule"], schedule);
+    let now = chrono::Utc::now();
+    let moved = json!({"id": id, "name": "June", "audience": broadcast["audience"],
+        "test_settings": {"variations": [{"template_id": "june"}]},
+        "schedule": {"is_scheduled": true, "scheduled_date": now.format("%Y-%m-%d").to_string(),
+            "scheduled_time": now.format("%H:%M").to_string()}});
+    tenant.post("broadcasts.update", moved).await.ok();
+    assert_eq!(tenant.account(&id, 3).await["sent"], 3);
+    assert_eq!(standing(&tenant, &id).await.0, "processed");
+}
+
+async fn a_scheduled_broadcast_is_a_draft_again_without_its_moment(server: &'static Server) {
+    let tenant = server.tenant().await;
+    let id = draft(&tenant, 1).await;
+    let far = json!({"id": id, "scheduled_date": "2999-01-01", "scheduled_time": "10:00"});
+    tenant.post("broadcasts.schedule", far.clone()).await.ok();
+    tenant.post("broadcasts.schedule", far).await.problem(409);
+    let body = json!({"id": id, "name": "June", "audience": {"list": "news"},
+        "test_settings": {"variations": [{"template_id": "june"}]}, "schedule": {"is_scheduled": false}});
+    let changed = tenant.post("broadcasts.update", body).await.ok();
+    assert_eq!(changed["broadcast"]["status"], "draft");
+}
+
+async fn several_lists_reach_everybody_once_without_who_is_left_out(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    draft(&tenant, 5).await;
+    for (list, first, last) in [("vip", 3, 8), ("churned", 4, 6)] {
+        tenant.list(list).await;
+        let rows: Vec<_> =
+            (first..last).map(|n| json!({"email": format!("c{n:05}@shop.example")})).collect();
+        tenant.post("contacts.import", json!({"contacts": rows, "subscribe_to_lists": [list]})).await.ok();
+    }
+    let body = |lists: Value, exclude: Value| {
+        json!({"name": "June", "audience": {"list": "news", "lists": lists, "exclude_lists": exclude},
+            "test_settings": {"variations": [{"template_id": "june"}]}})
+    };
+    tenant.post("broadcasts.create", body(json!(["nowhere"]), json!([]))).await.problem(400);
+    tenant.post("broadcasts.create", body(json!(["vip"]), json!(["news"]))).await.problem(400);
+    let made = tenant.post("broadcasts.create", body(json!(["vip"]), json!(["churned"]))).await.ok();
+    let id = made["broadcast"]["id"].as_str().unwrap().to_owned();
+    start(&tenant, &id).await;
+    assert_eq!(tenant.account(&id, 6).await["sent"], 6);
+    let mut recipients: Vec<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
+    recipients.sort();
+    let wanted = [0, 1, 2, 3, 6, 7].map(|n| format!("c{n:05}@shop.example"));
+    assert_eq!(recipients, wanted);
+}
+
 async fn what_is_not_built_yet_is_refused(server: &'static Server) {
     let tenant = server.tenant().await;
     let id = draft(&tenant, 0).await;
-    let later =
-        json!({"id": id, "send_now": false, "scheduled_date": "2030-01-01", "scheduled_time": "10:00"});
-    tenant.post("broadcasts.schedule", later).await.problem(400);
     let body = json!({"name": "x", "audience": {"list": "news", "segments": ["vip"]},
         "test_settings": {"enabled": true, "variations": [{"template_id": "june"}, {"template_id": "june"}]}});
     let problem = tenant.post("broadcasts.create", body).await.problem(400);
     assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
     tenant.post("broadcasts.selectWinner", json!({"id": id})).await.problem(404);
-    let scheduled = json!({"id": id, "name": "x", "audience": {"list": "news"},
-        "test_settings": {"variations": [{"template_id": "june"}]}, "schedule": {"is_scheduled": true}});
-    tenant.post("broadcasts.update", scheduled).await.problem(400);
 }
 
 on_both_databases! {
@@ -224,5 +283,8 @@ on_both_databases! {
     a_cancelled_broadcast_accounts_for_everybody
     a_draft_is_replaced_as_a_whole
     who_failed_is_mailed_again_on_request_and_nobody_else
+    a_scheduled_broadcast_is_moved_and_sent_at_its_moment
+    a_scheduled_broadcast_is_a_draft_again_without_its_moment
+    several_lists_reach_everybody_once_without_who_is_left_out
     what_is_not_built_yet_is_refused
 }

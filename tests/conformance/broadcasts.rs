@@ -4,7 +4,8 @@ use crate::{
     backends::Store,
     cases,
     samples::{
-        address, at, broadcast, broadcast_delivery, broadcast_id, integration_id, message_id, recipient,
+        address, at, audience, broadcast, broadcast_delivery, broadcast_id, integration_id, list, list_id,
+        message_id, patch, recipient,
     },
 };
 use application::{
@@ -13,11 +14,16 @@ use application::{
 };
 use domain::{
     broadcasts::{
-        Audience, Audit, Broadcast, Launch, Ledger, Recipient, RecipientState, SkipReason, Skipped,
+        Audience, AudienceMember, Audit, Broadcast, Launch, Ledger, Recipient, RecipientState, Schedule,
+        SkipReason, Skipped,
     },
-    ids::{ListId, SegmentId},
+    ids::SegmentId,
+    lists::MembershipStatus,
+    timezones::Timezone,
     utm::UtmParameters,
 };
+use chrono::Duration;
+use serde_json::json;
 
 cases![
     an_unknown_broadcast_is_none,
@@ -30,6 +36,13 @@ cases![
     broadcasts_come_newest_first,
     a_page_counts_the_broadcasts_of_its_status,
     broadcasts_being_processed_are_planned,
+    scheduled_broadcasts_are_planned_when_their_moment_has_come,
+    no_moment_is_due_when_nothing_is_scheduled,
+    who_is_on_several_lists_is_reached_once_through_the_first,
+    who_left_the_first_list_is_reached_through_the_next,
+    who_is_on_an_excluded_list_in_whatever_standing_is_left_out,
+    a_bounce_or_a_complaint_on_any_list_leaves_out,
+    an_audience_knows_the_time_zones_that_are_ones,
     a_recipient_has_one_line_for_each_broadcast,
     a_recipient_given_twice_has_one_line,
     many_recipients_are_added_in_one_call,
@@ -63,6 +76,17 @@ fn processing(number: u32, created: i64) -> Broadcast {
     started
 }
 
+fn schedule(time: &str) -> Schedule {
+    let date = at(0).format("%Y-%m-%d").to_string();
+    Schedule::parse(&date, time, Some("UTC"), false).unwrap()
+}
+
+fn scheduled(number: u32, time: &str) -> Broadcast {
+    let mut waiting = broadcast(number, 0);
+    waiting.schedule(schedule(time), at(0)).unwrap();
+    waiting
+}
+
 fn processed(number: u32, created: i64) -> Broadcast {
     let mut done = processing(number, created);
     done.advance(address("zoe"), 3, at(created + 20));
@@ -82,11 +106,12 @@ async fn an_unknown_broadcast_is_none(store: &Store) {
 
 async fn a_broadcast_is_read_as_it_was_stored(store: &Store) {
     let audience = Audience {
-        list: ListId::parse("vip").unwrap(),
         segments: vec![SegmentId::parse("paris").unwrap()],
         exclude_unsubscribed: false,
+        ..audience(&["vip", "news"], &["churned"])
     };
-    let other = Broadcast { audience, utm: UtmParameters::default(), metadata: None, ..broadcast(2, 5) };
+    let schedule = Some(schedule("10:00"));
+    let other = Broadcast { audience, schedule, utm: UtmParameters::default(), metadata: None, ..broadcast(2, 5) };
     keep(store, &[broadcast(1, 0), other.clone()]).await;
     let mut unit = store.write().await;
     assert_eq!(unit.broadcast(&broadcast_id(1)).await.unwrap(), Some(broadcast(1, 0)));
@@ -101,7 +126,15 @@ async fn every_state_is_kept(store: &Store) {
         }
         broadcast
     };
+    let unable = {
+        let mut broadcast = scheduled(10, "01:00");
+        broadcast.pause_because("no provider", at(20)).unwrap();
+        broadcast
+    };
     let all = [
+        unable,
+        scheduled(8, "01:00"),
+        stopped(scheduled(9, "01:00"), true),
         broadcast(1, 0),
         processing(2, 0),
         processed(3, 0),
@@ -176,9 +209,116 @@ async fn a_page_counts_the_broadcasts_of_its_status(store: &Store) {
 
 async fn broadcasts_being_processed_are_planned(store: &Store) {
     keep(store, &[broadcast(1, 1), processing(2, 2), processed(3, 3), processing(4, 4)]).await;
-    let mut ids = store.read().await.broadcasts_in_planning().await.unwrap();
+    let mut ids = store.read().await.broadcasts_in_planning(at(99)).await.unwrap();
     ids.sort();
     assert_eq!(ids, [2, 4].map(broadcast_id));
+}
+
+async fn scheduled_broadcasts_are_planned_when_their_moment_has_come(store: &Store) {
+    let mut paused = scheduled(4, "00:30");
+    paused.pause(at(1)).unwrap();
+    keep(store, &[broadcast(1, 0), scheduled(2, "02:00"), scheduled(3, "01:00"), paused]).await;
+    let mut store = store.read().await;
+    let (one, two) = (at(0) + Duration::hours(1), at(0) + Duration::hours(2));
+    assert_eq!(store.next_broadcast_due().await.unwrap(), Some(one));
+    let before = one - Duration::seconds(1);
+    assert_eq!(store.broadcasts_in_planning(before).await.unwrap(), []);
+    assert_eq!(store.broadcasts_in_planning(one).await.unwrap(), [broadcast_id(3)]);
+    assert_eq!(store.broadcasts_in_planning(two).await.unwrap(), [3, 2].map(broadcast_id));
+}
+
+async fn no_moment_is_due_when_nothing_is_scheduled(store: &Store) {
+    keep(store, &[broadcast(1, 0), processing(2, 0)]).await;
+    assert_eq!(store.read().await.next_broadcast_due().await.unwrap(), None);
+}
+
+/// Four lists and nobody.
+async fn unit_with_lists(store: &Store) -> Box<dyn UnitOfWork> {
+    let mut unit = store.write().await;
+    for name in ["news", "offers", "vip", "churned"] {
+        unit.insert_list(&list(name, 0)).await.unwrap();
+    }
+    unit
+}
+
+async fn join(unit: &mut dyn UnitOfWork, name: &str, lists: &[&str]) {
+    unit.upsert_contacts(&[patch(name, json!({}))], at(0)).await.unwrap();
+    let lists: Vec<_> = lists.iter().map(|list| list_id(list)).collect();
+    unit.add_members(&[address(name)], &lists, at(0)).await.unwrap();
+}
+
+async fn reached(unit: &mut dyn UnitOfWork, lists: &[&str], excluded: &[&str]) -> Vec<(String, String)> {
+    let members = unit.audience_after(&audience(lists, excluded), None, 99).await.unwrap();
+    let name = |m: &AudienceMember| m.email.as_str().split('@').next().unwrap().to_owned();
+    members.iter().map(|m| (name(m), m.list.to_string())).collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+async fn who_is_on_several_lists_is_reached_once_through_the_first(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    join(&mut *unit, "ana", &["news", "offers"]).await;
+    join(&mut *unit, "ben", &["offers"]).await;
+    join(&mut *unit, "cem", &["vip"]).await;
+    join(&mut *unit, "dan", &["news"]).await;
+    let found = reached(&mut *unit, &["offers", "news"], &[]).await;
+    assert_eq!(found, pairs(&[("ana", "offers"), ("ben", "offers"), ("dan", "news")]));
+    let found = reached(&mut *unit, &["news", "offers"], &[]).await;
+    assert_eq!(found, pairs(&[("ana", "news"), ("ben", "offers"), ("dan", "news")]));
+    let audience = audience(&["news", "offers"], &[]);
+    let behind = unit.audience_after(&audience, Some(&address("ana")), 1).await.unwrap();
+    assert_eq!(behind.into_iter().map(|m| m.email).collect::<Vec<_>>(), [address("ben")]);
+}
+
+async fn who_left_the_first_list_is_reached_through_the_next(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    join(&mut *unit, "ana", &["news", "offers"]).await;
+    let left = MembershipStatus::Unsubscribed;
+    unit.set_membership_status(&address("ana"), &list_id("news"), left, at(1)).await.unwrap();
+    assert_eq!(reached(&mut *unit, &["news", "offers"], &[]).await, pairs(&[("ana", "offers")]));
+    unit.delete_list(&list_id("offers"), at(2)).await.unwrap();
+    assert_eq!(reached(&mut *unit, &["news", "offers"], &[]).await, []);
+}
+
+async fn who_is_on_an_excluded_list_in_whatever_standing_is_left_out(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    for name in ["ana", "ben", "cem"] {
+        join(&mut *unit, name, &["news"]).await;
+    }
+    join(&mut *unit, "ana", &["churned"]).await;
+    join(&mut *unit, "ben", &["vip"]).await;
+    let left = MembershipStatus::Unsubscribed;
+    unit.set_membership_status(&address("ben"), &list_id("vip"), left, at(1)).await.unwrap();
+    assert_eq!(reached(&mut *unit, &["news"], &["churned", "vip"]).await, pairs(&[("cem", "news")]));
+}
+
+async fn a_bounce_or_a_complaint_on_any_list_leaves_out(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    for (name, status) in [
+        ("ana", MembershipStatus::Bounced),
+        ("ben", MembershipStatus::Complained),
+        ("cem", MembershipStatus::Unsubscribed),
+        ("dan", MembershipStatus::Pending),
+    ] {
+        join(&mut *unit, name, &["news", "vip"]).await;
+        unit.set_membership_status(&address(name), &list_id("vip"), status, at(1)).await.unwrap();
+    }
+    assert_eq!(reached(&mut *unit, &["news"], &[]).await, pairs(&[("cem", "news"), ("dan", "news")]));
+}
+
+async fn an_audience_knows_the_time_zones_that_are_ones(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    for (name, zone) in [("ana", json!("Asia/Tokyo")), ("ben", json!("Mars/Base")), ("cem", json!(null))] {
+        join(&mut *unit, name, &["news", "vip"]).await;
+        unit.upsert_contacts(&[patch(name, json!({"timezone": zone}))], at(0)).await.unwrap();
+    }
+    for lists in [&["news"][..], &["news", "vip"]] {
+        let members = unit.audience_after(&audience(lists, &[]), None, 9).await.unwrap();
+        let zones: Vec<_> = members.into_iter().map(|m| m.timezone.map(Timezone::name)).collect();
+        assert_eq!(zones, [Some("Asia/Tokyo"), None, None]);
+    }
 }
 
 async fn a_recipient_has_one_line_for_each_broadcast(store: &Store) {

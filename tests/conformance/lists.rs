@@ -273,7 +273,8 @@ async fn live_memberships_are_counted_by_status(store: &Store) {
 }
 
 async fn active(unit: &mut dyn UnitOfWork, after: Option<&EmailAddress>, size: usize) -> Vec<EmailAddress> {
-    unit.active_members_after(&list_id("news"), after, size).await.unwrap()
+    let members = unit.audience_after(&audience(&["news"], &[]), after, size).await.unwrap();
+    members.into_iter().map(|member| member.email).collect()
 }
 
 async fn only_reachable_members_are_active(store: &Store) {

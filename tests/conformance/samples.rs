@@ -165,13 +165,24 @@ pub fn broadcast_id(number: u32) -> BroadcastId {
 pub fn broadcast(number: u32, created: i64) -> Broadcast {
     BroadcastDraft {
         name: format!("News {number}"),
-        audience: Audience { list: list_id("news"), segments: Vec::new(), exclude_unsubscribed: true },
+        audience: audience(&["news"], &[]),
         variations: vec![Variation { variation_name: "A".to_owned(), template_id: template_id("news") }],
         utm: UtmParameters { campaign: "june".to_owned(), ..UtmParameters::default() },
         metadata: Some(object(json!({"team": "news"}))),
     }
     .into_broadcast(broadcast_id(number), at(created))
     .unwrap()
+}
+
+/// An audience of some lists, without others.
+pub fn audience(lists: &[&str], excluded: &[&str]) -> Audience {
+    Audience {
+        list: list_id(lists[0]),
+        further_lists: lists[1..].iter().map(|list| list_id(list)).collect(),
+        excluded_lists: excluded.iter().map(|list| list_id(list)).collect(),
+        segments: Vec::new(),
+        exclude_unsubscribed: true,
+    }
 }
 
 /// A line of the account of broadcast 1.

@@ -1,14 +1,17 @@
 //! `broadcasts.*`: newsletters to the members of a list.
 
 mod bodies;
+mod ledger;
+mod schedule;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
 use bodies::{
-    BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, LedgerAnswer, RetriedAnswer,
-    RetryBody, ScheduleBody, UpdateBody, broadcast,
+    BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, UpdateBody, broadcast,
 };
 use domain::{ids::BroadcastId, validation::Invalid};
+use ledger::{LedgerAnswer, RetriedAnswer, RetryBody};
 use poem_openapi::{OpenApi, param::Query, payload::Json};
+use schedule::StartBody;
 
 pub(crate) struct BroadcastsApi(pub(crate) Shared);
 
@@ -48,7 +51,8 @@ impl BroadcastsApi {
         bearer: Bearer,
         /// The workspace.
         workspace_id: Query<String>,
-        /// Only with this status: `draft`, `processing`, `processed`, `paused` or `cancelled`.
+        /// Only with this status: `draft`, `scheduled`, `processing`, `processed`, `paused` or
+        /// `cancelled`.
         status: Query<Option<String>>,
         /// 50 by default, at most 100.
         limit: Query<Option<u32>>,
@@ -66,23 +70,29 @@ impl BroadcastsApi {
         }))
     }
 
-    /// Starts a draft
+    /// Starts a draft, at once or at a moment
     ///
-    /// Who is a live, active member of the list at the moment of sending is mailed once, with the
-    /// version of the template that is the latest now.
+    /// Who is a live, active member of the lists at the moment of sending is mailed once, with the
+    /// version of the template that is the latest when the broadcast starts. A time that clocks leave
+    /// out is as much later as they are put forward, one that they show twice is the first. With
+    /// `use_recipient_timezone` planning starts when the first clocks on Earth show the time, and each
+    /// mail waits for the recipient's own clock; without a time zone of the contact that of the schedule
+    /// counts, and who is planned when its time has passed is mailed at once.
     #[oai(path = "/broadcasts.schedule", method = "post", operation_id = "broadcastsSchedule")]
     async fn schedule(
         &self,
         bearer: Bearer,
-        Body(body): Body<ScheduleBody>,
+        Body(body): Body<StartBody>,
     ) -> Result<Json<DoneAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
-        let id = body.read()?;
-        self.0.broadcasts.send_now(&caller, &id).await?;
+        match body.read()? {
+            (id, None) => self.0.broadcasts.send_now(&caller, &id).await?,
+            (id, Some(schedule)) => self.0.broadcasts.schedule(&caller, &id, schedule).await?,
+        }
         Ok(Json(DoneAnswer { success: true }))
     }
 
-    /// Replaces the content of a draft or a paused broadcast
+    /// Replaces the content of a draft, a scheduled or a paused broadcast
     ///
     /// When it was paused in the middle, mails that are in the queue stay as they were planned;
     /// whoever is planned later is mailed with the latest version of the template that is named now.
@@ -94,12 +104,12 @@ impl BroadcastsApi {
         Body(body): Body<UpdateBody>,
     ) -> Result<Json<BroadcastAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
-        let (id, draft) = body.read()?;
-        let changed = self.0.broadcasts.update(&caller, &id, draft).await?;
+        let (id, draft, moment) = body.read()?;
+        let changed = self.0.broadcasts.update(&caller, &id, draft, moment).await?;
         Ok(Json(BroadcastAnswer { broadcast: broadcast(&caller.workspace, changed) }))
     }
 
-    /// Pauses a running broadcast
+    /// Pauses a scheduled or running broadcast
     ///
     /// Mails whose delivery has begun are finished, all others wait until it is resumed.
     #[oai(path = "/broadcasts.pause", method = "post", operation_id = "broadcastsPause")]
@@ -121,7 +131,7 @@ impl BroadcastsApi {
         Ok(Json(DoneAnswer { success: true }))
     }
 
-    /// Ends a started broadcast for good
+    /// Ends a scheduled or started broadcast for good
     ///
     /// Mails whose delivery has begun are finished, all others are never sent: the account counts
     /// their recipients as cancelled.

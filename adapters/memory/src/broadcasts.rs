@@ -7,9 +7,15 @@ use application::{
 };
 use async_trait::async_trait;
 use domain::{
-    broadcasts::{Audit, Broadcast, BroadcastState, Ledger, Recipient, RecipientState},
+    Timestamp,
+    broadcasts::{
+        Audience, AudienceMember, Audit, Broadcast, BroadcastState, Ledger, Recipient, RecipientState,
+    },
+    contacts::{Contact, ContactField},
     email_address::EmailAddress,
-    ids::{BroadcastId, MessageId},
+    ids::{BroadcastId, ListId, MessageId},
+    lists::{Membership, MembershipStatus},
+    timezones::Timezone,
 };
 use std::{cmp::Reverse, collections::btree_map::Entry};
 
@@ -38,10 +44,32 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
         })
     }
 
-    async fn broadcasts_in_planning(&mut self) -> Result<Vec<BroadcastId>, StoreError> {
+    async fn broadcasts_in_planning(&mut self, now: Timestamp) -> Result<Vec<BroadcastId>, StoreError> {
         self.look(|state| {
-            let planned = |b: &&Broadcast| matches!(b.state, BroadcastState::Processing { .. });
+            let planned = |b: &&Broadcast| b.is_in_planning() || b.is_due(now);
             state.broadcasts.values().filter(planned).map(|b| b.id.clone()).collect()
+        })
+    }
+
+    async fn next_broadcast_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.look(|state| {
+            let waiting = state.broadcasts.values().filter_map(|b| match b.state {
+                BroadcastState::Running(progress) => progress.due_at(),
+                _ => None,
+            });
+            waiting.min()
+        })
+    }
+
+    async fn audience_after(
+        &mut self,
+        audience: &Audience,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Vec<AudienceMember>, StoreError> {
+        self.look(|state| {
+            let behind = state.contacts.values().filter(|c| after.is_none_or(|after| c.email > *after));
+            behind.filter_map(|contact| state.member(contact, audience)).take(size).collect()
         })
     }
 
@@ -168,6 +196,25 @@ fn is_over(line: &Recipient, unknown: bool) -> bool {
 }
 
 impl WorkspaceState {
+    fn member(&self, contact: &Contact, audience: &Audience) -> Option<AudienceMember> {
+        let live: Vec<_> =
+            self.memberships.values().filter(|m| m.email == contact.email && m.deleted_at.is_none()).collect();
+        let unreachable = |m: &&&Membership| {
+            matches!(m.status, MembershipStatus::Bounced | MembershipStatus::Complained)
+                || audience.excluded_lists.contains(&m.list)
+        };
+        if live.iter().any(|m| unreachable(&m)) {
+            return None;
+        }
+        let active = |list: &ListId| {
+            self.live_list(list).is_some()
+                && live.iter().any(|m| m.list == *list && m.status == MembershipStatus::Active)
+        };
+        let list = audience.lists().into_iter().find(|list| active(list))?.clone();
+        let timezone = contact.text(ContactField::Timezone).and_then(|name| Timezone::parse(name).ok());
+        Some(AudienceMember { email: contact.email.clone(), list, timezone })
+    }
+
     fn audit(&self, broadcast: &BroadcastId) -> Audit {
         let planned = self.broadcasts.get(broadcast).map_or(0, |b| b.enqueued_count);
         let mut ledger = Ledger { planned, ..Ledger::default() };

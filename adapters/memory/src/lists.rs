@@ -127,25 +127,6 @@ impl ListStore for MemorySession<WorkspaceState> {
             Ok(true)
         })
     }
-
-    async fn active_members_after(
-        &mut self,
-        list: &ListId,
-        after: Option<&EmailAddress>,
-        size: usize,
-    ) -> Result<Vec<EmailAddress>, StoreError> {
-        self.look(|state| {
-            let reached = |m: &&Membership| {
-                m.list == *list
-                    && m.status == MembershipStatus::Active
-                    && m.deleted_at.is_none()
-                    && after.is_none_or(|after| m.email > *after)
-                    && state.live_list(list).is_some()
-                    && state.contacts.contains_key(&m.email)
-            };
-            state.memberships.values().filter(reached).map(|m| m.email.clone()).take(size).collect()
-        })
-    }
 }
 
 impl WorkspaceState {

@@ -222,8 +222,8 @@ impl Duties {
             match kind {
                 WorkKind::Deliveries => self.deliver(workspace, stop).await,
                 WorkKind::Planning => {
-                    let more = self.broadcasts.plan(workspace).await?;
-                    Ok(if more { Look::More } else { Look::Done(None) })
+                    let planned = self.broadcasts.plan(workspace).await?;
+                    Ok(if planned.more { Look::More } else { Look::Done(planned.next) })
                 }
             }
         };

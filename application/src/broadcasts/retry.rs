@@ -6,6 +6,7 @@ use crate::{
     ports::{Purpose, WorkKind},
 };
 use domain::{
+    Timestamp,
     broadcasts::{Broadcast, Launch, Recipient},
     deliveries::{Delivery, DeliverySource},
     email_address::EmailAddress,
@@ -53,6 +54,7 @@ impl Broadcasts {
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let broadcast = locked(store.as_mut(), id).await?;
         broadcast.check_retryable()?;
+        let now = self.clock.now();
         let Some(launch) = broadcast.launch.clone() else { return Ok((0, None)) };
         let failed = store.failed_recipients_after(id, unknown, after, Self::PLAN_BATCH).await?;
         let last = failed.last().map(|line| line.email.clone());
@@ -62,7 +64,7 @@ impl Broadcasts {
         let mails: Vec<_> = anew
             .iter()
             .filter(|line| taken.contains(&line.message))
-            .filter_map(|line| self.mail(&broadcast, &launch, line))
+            .filter_map(|line| self.mail(&broadcast, &launch, line, now))
             .collect();
         store.insert_deliveries(&mails).await?;
         promise.commit(store).await?;
@@ -70,9 +72,14 @@ impl Broadcasts {
         Ok((mails.len() as u64, last.filter(|_| more)))
     }
 
-    /// The mail of a line, to be handed over at once; `None` when its variation is gone.
-    pub(super) fn mail(&self, broadcast: &Broadcast, launch: &Launch, line: &Recipient) -> Option<Delivery> {
-        let now = self.clock.now();
+    /// The mail of a line, to be handed over at a moment; `None` when its variation is gone.
+    pub(super) fn mail(
+        &self,
+        broadcast: &Broadcast,
+        launch: &Launch,
+        line: &Recipient,
+        due_at: Timestamp,
+    ) -> Option<Delivery> {
         Some(Delivery {
             message: line.message.clone(),
             source: DeliverySource::Broadcast { broadcast: broadcast.id.clone(), list: line.list.clone() },
@@ -81,8 +88,8 @@ impl Broadcasts {
             template_version: launch.template_version,
             integration: launch.integration,
             attempts: 0,
-            due_at: now,
-            created_at: now,
+            due_at,
+            created_at: self.clock.now(),
         })
     }
 }

@@ -4,7 +4,8 @@ use super::StoreError;
 use crate::page::Counted;
 use async_trait::async_trait;
 use domain::{
-    broadcasts::{Audit, Broadcast, Ledger, Recipient, RecipientState},
+    Timestamp,
+    broadcasts::{Audience, AudienceMember, Audit, Broadcast, Ledger, Recipient, RecipientState},
     email_address::EmailAddress,
     ids::{BroadcastId, MessageId},
 };
@@ -26,8 +27,21 @@ pub trait BroadcastStore {
         offset: u64,
     ) -> Result<Counted<Broadcast>, StoreError>;
 
-    /// Broadcasts whose recipients are still being planned.
-    async fn broadcasts_in_planning(&mut self) -> Result<Vec<BroadcastId>, StoreError>;
+    /// Broadcasts whose recipients are still being planned, and scheduled ones whose moment has come.
+    async fn broadcasts_in_planning(&mut self, now: Timestamp) -> Result<Vec<BroadcastId>, StoreError>;
+
+    /// The earliest moment of a scheduled broadcast.
+    async fn next_broadcast_due(&mut self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Up to `size` people that a broadcast goes to, each once, in the order of their addresses behind
+    /// one. They are live active members of a live list of the audience and on none that it leaves out,
+    /// and no list knows that their address bounced or that they complained.
+    async fn audience_after(
+        &mut self,
+        audience: &Audience,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Vec<AudienceMember>, StoreError>;
 
     /// Fails with [`StoreError::Duplicate`] when the identifier is taken.
     async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError>;

@@ -58,13 +58,4 @@ pub trait ListStore {
         status: MembershipStatus,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
-
-    /// Addresses of live active members of a live list whose contact exists, in byte order of the
-    /// address, after one.
-    async fn active_members_after(
-        &mut self,
-        list: &ListId,
-        after: Option<&EmailAddress>,
-        size: usize,
-    ) -> Result<Vec<EmailAddress>, StoreError>;
 }

@@ -1,10 +1,11 @@
 use crate::support::{READ, Stage, WRITE, all_but, email, list_draft, news, owner, welcome, workspace};
 use application::{
+    broadcasts::Planned,
     failure::{Failure as _, FailureKind},
     ports::{Settled, WorkKind},
 };
 use domain::{
-    broadcasts::{Audience, Broadcast, BroadcastDraft, Ledger, Skipped, Variation},
+    broadcasts::{Audience, Broadcast, BroadcastDraft, Ledger, Rescheduling, Schedule, Skipped, Variation},
     deliveries::Outcome,
     ids::{BroadcastId, ListId},
     lists::MembershipStatus,
@@ -17,7 +18,13 @@ use serde_json::json;
 fn draft() -> BroadcastDraft {
     BroadcastDraft {
         name: "June".into(),
-        audience: Audience { list: news(), segments: vec![], exclude_unsubscribed: true },
+        audience: Audience {
+            list: news(),
+            further_lists: vec![],
+            excluded_lists: vec![],
+            segments: vec![],
+            exclude_unsubscribed: true,
+        },
         variations: vec![Variation { variation_name: "A".into(), template_id: welcome() }],
         utm: UtmParameters::default(),
         metadata: None,
@@ -31,7 +38,7 @@ async fn started(stage: &Stage) -> Broadcast {
 }
 
 async fn plan_all(stage: &Stage) {
-    while stage.broadcasts.plan(&workspace()).await.unwrap() {}
+    while stage.broadcasts.plan(&workspace()).await.unwrap().more {}
 }
 
 #[tokio::test]
@@ -209,7 +216,7 @@ async fn a_paused_broadcast_is_neither_planned_nor_sent() {
     let broadcast = started(&stage).await;
     stage.broadcasts.plan(&workspace()).await.unwrap();
     stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
-    assert!(!stage.broadcasts.plan(&workspace()).await.unwrap());
+    assert!(!stage.broadcasts.plan(&workspace()).await.unwrap().more);
     assert_eq!(stage.deliver_all().await, 0);
     assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 500, queued: 500, ..Ledger::default() });
 }
@@ -316,7 +323,7 @@ async fn a_paused_broadcast_goes_on_with_its_new_content() {
     stage.broadcasts.plan(&workspace()).await.unwrap();
     stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
     let renamed = BroadcastDraft { name: "July".into(), ..draft() };
-    let changed = stage.broadcasts.update(&owner(), &broadcast.id, renamed).await.unwrap();
+    let changed = stage.broadcasts.update(&owner(), &broadcast.id, renamed, Rescheduling::Keep).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.state.name()), ("July", "paused"));
     stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap();
     plan_all(&stage).await;
@@ -328,7 +335,7 @@ async fn a_running_broadcast_is_neither_updated_nor_deleted() {
     let stage = Stage::with_list(1).await;
     let broadcast = started(&stage).await;
     let codes = [
-        stage.broadcasts.update(&owner(), &broadcast.id, draft()).await.unwrap_err().code(),
+        stage.broadcasts.update(&owner(), &broadcast.id, draft(), Rescheduling::Keep).await.unwrap_err().code(),
         stage.broadcasts.delete(&owner(), &broadcast.id).await.unwrap_err().code(),
         stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap_err().code(),
     ];
@@ -346,6 +353,154 @@ async fn a_deleted_broadcast_is_gone() {
     );
 }
 
+/// At nine on the day after the stage's first.
+fn at_nine(zone: &str, recipients: bool) -> Schedule {
+    Schedule::parse("2026-06-02", "09:00", Some(zone), recipients).unwrap()
+}
+
+async fn scheduled(stage: &Stage, schedule: Schedule) -> Broadcast {
+    let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
+    stage.broadcasts.schedule(&owner(), &broadcast.id, schedule).await.unwrap();
+    broadcast
+}
+
+async fn status(stage: &Stage, broadcast: &Broadcast) -> &'static str {
+    stage.broadcasts.get(&owner(), &broadcast.id).await.unwrap().state.name()
+}
+
+fn go_to(stage: &Stage, moment: &str) {
+    let moment: domain::Timestamp = moment.parse().unwrap();
+    stage.clock.advance(moment - application::ports::Clock::now(&stage.clock));
+}
+
+#[tokio::test]
+async fn a_scheduled_broadcast_goes_out_at_its_moment() {
+    let stage = Stage::with_list(2).await;
+    let broadcast = scheduled(&stage, at_nine("Europe/Paris", false)).await;
+    assert!(stage.signal.signals().contains(&(workspace(), WorkKind::Planning)));
+    let look = stage.broadcasts.plan(&workspace()).await.unwrap();
+    let moment = "2026-06-02T07:00:00Z";
+    assert_eq!(look, Planned { more: false, next: Some(moment.parse().unwrap()) });
+    assert_eq!(status(&stage, &broadcast).await, "scheduled");
+    go_to(&stage, moment);
+    assert!(stage.broadcasts.plan(&workspace()).await.unwrap().more);
+    assert_eq!(status(&stage, &broadcast).await, "processing");
+    plan_all(&stage).await;
+    stage.deliver_all().await;
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 2, sent: 2, ..Ledger::default() });
+}
+
+#[tokio::test]
+async fn each_mail_waits_for_the_recipients_own_clock() {
+    let stage = Stage::with_list(0).await;
+    let zones = [("kiri", "Pacific/Kiritimati"), ("paris", "Europe/Paris"), ("none", "Mars/Base"), ("la", "America/Los_Angeles")];
+    let rows: Vec<_> = zones
+        .iter()
+        .map(|(name, zone)| json!({"email": format!("{name}@shop.example"), "timezone": zone}))
+        .collect();
+    stage.contacts.import(&owner(), &rows, &[news()]).await.unwrap();
+    let broadcast = scheduled(&stage, at_nine("Europe/Paris", true)).await;
+    let mut sent = Vec::new();
+    for (moment, names) in [
+        ("2026-06-01T18:59:59Z", vec![]),
+        ("2026-06-01T19:00:00Z", vec!["kiri"]),
+        ("2026-06-02T07:00:00Z", vec!["none", "paris"]),
+        ("2026-06-02T15:59:59Z", vec![]),
+        ("2026-06-02T16:00:00Z", vec!["la"]),
+    ] {
+        go_to(&stage, moment);
+        plan_all(&stage).await;
+        stage.deliver_all().await;
+        sent.extend(names.into_iter().map(|name| email(&format!("{name}@shop.example"))));
+        let mut reached: Vec<_> = stage.mailer.sent().into_iter().map(|m| m.to.address).collect();
+        reached.sort();
+        let mut wanted = sent.clone();
+        wanted.sort();
+        assert_eq!(reached, wanted, "at {moment}");
+    }
+    assert_eq!(ledger(&stage, &broadcast).await, Ledger { planned: 4, sent: 4, ..Ledger::default() });
+}
+
+#[tokio::test]
+async fn whose_time_has_passed_when_planning_begins_is_mailed_at_once() {
+    let stage = Stage::with_list(0).await;
+    let row = json!({"email": "tokyo@shop.example", "timezone": "Asia/Tokyo"});
+    stage.contacts.import(&owner(), &[row], &[news()]).await.unwrap();
+    go_to(&stage, "2026-06-02T06:00:00Z");
+    scheduled(&stage, at_nine("Europe/Paris", true)).await;
+    plan_all(&stage).await;
+    stage.deliver_all().await;
+    assert_eq!(stage.mailer.sent().len(), 1, "it is three in the afternoon in Tokyo");
+}
+
+#[tokio::test]
+async fn an_update_moves_the_moment() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = scheduled(&stage, at_nine("UTC", false)).await;
+    let later = Rescheduling::Move(Schedule::parse("2026-06-03", "09:00", None, false).unwrap());
+    stage.broadcasts.update(&owner(), &broadcast.id, draft(), later).await.unwrap();
+    go_to(&stage, "2026-06-02T12:00:00Z");
+    plan_all(&stage).await;
+    assert_eq!(status(&stage, &broadcast).await, "scheduled");
+    go_to(&stage, "2026-06-03T09:00:00Z");
+    plan_all(&stage).await;
+    assert_eq!(status(&stage, &broadcast).await, "processed");
+}
+
+#[tokio::test]
+async fn a_scheduled_broadcast_that_is_cancelled_or_deleted_never_starts() {
+    let stage = Stage::with_list(1).await;
+    let cancelled = scheduled(&stage, at_nine("UTC", false)).await;
+    let deleted = scheduled(&stage, at_nine("UTC", false)).await;
+    stage.broadcasts.cancel(&owner(), &cancelled.id).await.unwrap();
+    stage.broadcasts.delete(&owner(), &deleted.id).await.unwrap();
+    go_to(&stage, "2026-06-02T12:00:00Z");
+    assert_eq!(stage.broadcasts.plan(&workspace()).await.unwrap(), Planned { more: false, next: None });
+}
+
+#[tokio::test]
+async fn a_scheduled_broadcast_without_its_template_is_paused_and_says_why() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = scheduled(&stage, at_nine("UTC", false)).await;
+    stage.templates.delete(&owner(), &welcome()).await.unwrap();
+    go_to(&stage, "2026-06-02T09:00:00Z");
+    plan_all(&stage).await;
+    let paused = stage.broadcasts.get(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!(paused.state.name(), "paused");
+    assert_eq!(paused.state.pause_reason(), Some("no e-mail template has the id welcome"));
+}
+
+#[tokio::test]
+async fn a_moment_that_has_passed_is_refused() {
+    let stage = Stage::with_list(1).await;
+    let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
+    let past = Schedule::parse("2026-05-31", "09:00", None, false).unwrap();
+    let refused = stage.broadcasts.schedule(&owner(), &broadcast.id, past).await.unwrap_err();
+    assert_eq!(refused.kind(), FailureKind::Invalid);
+}
+
+#[tokio::test]
+async fn who_is_on_several_lists_is_mailed_once_and_who_is_excluded_never() {
+    let stage = Stage::with_list(3).await;
+    let who = |n: usize| json!({"email": format!("c{n:05}@shop.example")});
+    let (vip, churned) = (ListId::parse("vip").unwrap(), ListId::parse("churned").unwrap());
+    for (list, members) in [(&vip, vec![who(0), who(7)]), (&churned, vec![who(1)])] {
+        stage.lists.create(&owner(), list_draft(list)).await.unwrap();
+        stage.contacts.import(&owner(), &members, std::slice::from_ref(list)).await.unwrap();
+    }
+    let mut several = draft();
+    several.audience.further_lists = vec![vip];
+    several.audience.excluded_lists = vec![churned.clone()];
+    let broadcast = stage.broadcasts.create(&owner(), several).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    plan_all(&stage).await;
+    assert_eq!(ledger(&stage, &broadcast).await.planned, 3);
+    stage.contacts.import(&owner(), &[who(2)], &[churned]).await.unwrap();
+    stage.deliver_all().await;
+    let now = ledger(&stage, &broadcast).await;
+    assert_eq!((now.sent, now.skipped.excluded), (2, 1), "also who was put on the list after planning");
+}
+
 #[tokio::test]
 async fn every_use_case_needs_its_permission() {
     let stage = Stage::with_list(0).await;
@@ -355,7 +510,8 @@ async fn every_use_case_needs_its_permission() {
     let kinds = [
         stage.broadcasts.create(&no_write, draft()).await.unwrap_err().kind(),
         stage.broadcasts.send_now(&no_write, &id).await.unwrap_err().kind(),
-        stage.broadcasts.update(&no_write, &id, draft()).await.unwrap_err().kind(),
+        stage.broadcasts.schedule(&no_write, &id, at_nine("UTC", false)).await.unwrap_err().kind(),
+        stage.broadcasts.update(&no_write, &id, draft(), Rescheduling::Keep).await.unwrap_err().kind(),
         stage.broadcasts.pause(&no_write, &id).await.unwrap_err().kind(),
         stage.broadcasts.resume(&no_write, &id).await.unwrap_err().kind(),
         stage.broadcasts.cancel(&no_write, &id).await.unwrap_err().kind(),
@@ -365,5 +521,5 @@ async fn every_use_case_needs_its_permission() {
         stage.broadcasts.list(&no_read, None, 1, 0).await.unwrap_err().kind(),
         stage.broadcasts.ledger(&no_read, &id).await.unwrap_err().kind(),
     ];
-    assert_eq!(kinds, [FailureKind::Forbidden; 11]);
+    assert_eq!(kinds, [FailureKind::Forbidden; 12]);
 }

@@ -24,6 +24,10 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(ColumnDef::new("metadata").json_binary())
         .col(ColumnDef::new("template_version").big_integer())
         .col(ColumnDef::new("integration_id").uuid())
+        .col(ColumnDef::new("schedule").json_binary())
+        .col(key(backend, "progress", 20))
+        .col(moment_if_any("due_at"))
+        .col(ColumnDef::new("pause_reason").text())
         .col(key(backend, "cursor", 255))
         .col(ColumnDef::new("enqueued_count").big_integer().not_null())
         .col(moment("created_at"))
@@ -36,7 +40,10 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
     let in_planning = index("broadcasts_in_planning", "broadcasts", &["started_at"])
         .and_where(Expr::col("status").eq("processing"))
         .take();
-    tables(backend, &table, &[in_planning])
+    let scheduled = index("broadcasts_scheduled", "broadcasts", &["due_at"])
+        .and_where(Expr::col("status").eq("scheduled"))
+        .take();
+    tables(backend, &table, &[in_planning, scheduled])
 }
 
 fn recipients(backend: DbBackend) -> Vec<String> {

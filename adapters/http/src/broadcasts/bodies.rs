@@ -1,11 +1,12 @@
 //! What the operations of broadcasts read and answer.
 
+use super::schedule::{ScheduleBody, ScheduleDraft};
 use crate::{
     Moment, Text,
     body::{complete, object, text_of},
 };
 use domain::{
-    broadcasts::{Audience, Broadcast, BroadcastDraft, Ledger, Skipped, Variation},
+    broadcasts::{Audience, Broadcast, BroadcastDraft, Rescheduling, Variation},
     ids::{BroadcastId, ListId, TemplateId, WorkspaceId},
     utm::UtmParameters,
     validation::{Check, Invalid},
@@ -19,6 +20,13 @@ use serde_json::Value;
 struct AudienceDraft {
     /// Its live active members.
     list: Text,
+    /// Further lists, whose live active members are mailed as well. Who is on several lists is mailed
+    /// once, through the first of them. At most 20 lists in all.
+    #[oai(nullable)]
+    lists: Option<Vec<Text>>,
+    /// Whoever is on one of these lists, in whatever standing, is left out. At most 20.
+    #[oai(nullable)]
+    exclude_lists: Option<Vec<Text>>,
     /// Not supported yet: must be left out or empty.
     #[oai(nullable)]
     segments: Option<Vec<Text>>,
@@ -122,6 +130,8 @@ impl CreateBody {
     /// The draft; bad fields are noted, and it is `None` when it cannot be made.
     fn draft(self, check: &mut Check) -> Option<BroadcastDraft> {
         let list = check.field("/audience/list", ListId::parse(&self.audience.list.0));
+        let further_lists = list_ids(check, "/audience/lists", self.audience.lists);
+        let excluded_lists = list_ids(check, "/audience/exclude_lists", self.audience.exclude_lists);
         let no_segments = self.audience.segments.is_none_or(|segments| segments.is_empty());
         check.require(no_segments, "/audience/segments", "segments are not supported yet");
         check.require(
@@ -142,12 +152,24 @@ impl CreateBody {
         let exclude_unsubscribed = self.audience.exclude_unsubscribed;
         Some(BroadcastDraft {
             name: self.name.0,
-            audience: Audience { list: list?, segments: Vec::new(), exclude_unsubscribed },
+            audience: Audience {
+                list: list?,
+                further_lists,
+                excluded_lists,
+                segments: Vec::new(),
+                exclude_unsubscribed,
+            },
             variations,
             utm: self.utm_parameters.map(Into::into).unwrap_or_default(),
             metadata,
         })
     }
+}
+
+/// The lists of a field; bad ones are noted.
+fn list_ids(check: &mut Check, pointer: &str, lists: Option<Vec<Text>>) -> Vec<ListId> {
+    let lists = lists.unwrap_or_default().into_iter().enumerate();
+    lists.filter_map(|(n, list)| check.field(&format!("{pointer}/{n}"), ListId::parse(&list.0))).collect()
 }
 
 /// The new content of a broadcast.
@@ -165,6 +187,8 @@ pub(super) struct UpdateBody {
     /// Stored for clients.
     #[oai(nullable)]
     metadata: Option<Value>,
+    /// Left out, the moment stays. Without `is_scheduled` a scheduled broadcast is a draft again. One
+    /// that was started keeps its moment whatever stands here.
     #[oai(nullable)]
     schedule: Option<ScheduleDraft>,
     /// Not supported yet: must be left out.
@@ -172,24 +196,12 @@ pub(super) struct UpdateBody {
     data_feed: Option<Value>,
 }
 
-/// When a broadcast is sent.
-#[derive(Object)]
-#[oai(rename = "ScheduleDraft")]
-struct ScheduleDraft {
-    /// Sending at a later date is not supported yet: must be left out or false.
-    #[oai(default)]
-    is_scheduled: bool,
-}
-
 impl UpdateBody {
-    pub(super) fn read(self) -> Result<(BroadcastId, BroadcastDraft), Invalid> {
+    pub(super) fn read(self) -> Result<(BroadcastId, BroadcastDraft, Rescheduling), Invalid> {
         let mut check = Check::default();
         let id = check.field("/id", BroadcastId::parse(&self.id.0));
-        check.require(
-            self.schedule.is_none_or(|schedule| !schedule.is_scheduled),
-            "/schedule/is_scheduled",
-            "sending at a later date is not supported yet",
-        );
+        let moment = self.schedule.map_or(Ok(Rescheduling::Keep), ScheduleDraft::read);
+        let moment = check.nested("/schedule", moment);
         let content = CreateBody {
             workspace_id: self.workspace_id,
             name: self.name,
@@ -200,7 +212,7 @@ impl UpdateBody {
             data_feed: self.data_feed,
         };
         let draft = content.draft(&mut check);
-        complete(check, id.zip(draft))
+        complete(check, id.zip(draft).zip(moment)).map(|((id, draft), moment)| (id, draft, moment))
     }
 }
 
@@ -217,16 +229,10 @@ pub(super) struct ChosenBody {
 #[oai(rename = "Audience")]
 struct AudienceBody {
     list: String,
+    lists: Vec<String>,
+    exclude_lists: Vec<String>,
     segments: Vec<String>,
     exclude_unsubscribed: bool,
-}
-
-/// When a broadcast is sent.
-#[derive(Object)]
-#[oai(rename = "Schedule")]
-struct ScheduleAnswer {
-    is_scheduled: bool,
-    use_recipient_timezone: bool,
 }
 
 /// A content of a broadcast.
@@ -256,10 +262,11 @@ pub(super) struct BroadcastBody {
     name: String,
     /// Always empty; kept for clients.
     channel_type: String,
-    /// `draft`, `processing`, `processed` when every recipient is planned, `paused` or `cancelled`.
+    /// `draft`, `scheduled`, `processing`, `processed` when every recipient is planned, `paused` or
+    /// `cancelled`.
     status: String,
     audience: AudienceBody,
-    schedule: ScheduleAnswer,
+    schedule: ScheduleBody,
     test_settings: TestSettingsBody,
     utm_parameters: Option<UtmBody>,
     metadata: Option<Value>,
@@ -267,6 +274,8 @@ pub(super) struct BroadcastBody {
     completed_at: Option<Moment>,
     paused_at: Option<Moment>,
     cancelled_at: Option<Moment>,
+    /// Why it is paused, when nobody asked for it.
+    pause_reason: Option<String>,
     /// Always 0; kept for clients.
     test_phase_recipient_count: u64,
     /// Always 0; kept for clients.
@@ -295,10 +304,13 @@ pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> Broadc
         cancelled_at: broadcast.state.cancelled_at().map(Into::into),
         audience: AudienceBody {
             list: broadcast.audience.list.into(),
+            lists: broadcast.audience.further_lists.into_iter().map(String::from).collect(),
+            exclude_lists: broadcast.audience.excluded_lists.into_iter().map(String::from).collect(),
             segments: broadcast.audience.segments.into_iter().map(String::from).collect(),
             exclude_unsubscribed: broadcast.audience.exclude_unsubscribed,
         },
-        schedule: ScheduleAnswer { is_scheduled: false, use_recipient_timezone: false },
+        pause_reason: broadcast.state.pause_reason().map(str::to_owned),
+        schedule: broadcast.schedule.into(),
         test_settings: TestSettingsBody {
             enabled: false,
             sample_percentage: 0,
@@ -327,120 +339,8 @@ pub(super) struct BroadcastsAnswer {
     pub(super) total_count: u64,
 }
 
-/// Starting a broadcast.
-#[derive(Object)]
-#[oai(rename = "ScheduleRequest")]
-pub(super) struct ScheduleBody {
-    pub(super) workspace_id: Text,
-    id: Text,
-    /// Must be true: sending at a later date is not supported yet.
-    #[oai(default)]
-    send_now: bool,
-}
-
-impl ScheduleBody {
-    pub(super) fn read(&self) -> Result<BroadcastId, Invalid> {
-        let mut check = Check::default();
-        let later = "must be true: sending at a later date is not supported yet";
-        check.require(self.send_now, "/send_now", later);
-        let id = check.field("/id", BroadcastId::parse(&self.id.0));
-        complete(check, id)
-    }
-}
-
 #[derive(Object)]
 #[oai(rename = "BroadcastDone")]
 pub(super) struct DoneAnswer {
     pub(super) success: bool,
-}
-
-/// Recipients by state. `planned` is the sum of the others, at any moment.
-#[derive(Object)]
-#[oai(rename = "Ledger")]
-pub(super) struct LedgerBody {
-    planned: u64,
-    /// Waiting in the queue.
-    queued: u64,
-    /// Being handed over to the provider.
-    sending: u64,
-    sent: u64,
-    /// Refused for good, or could not be made; the message history tells why.
-    failed: u64,
-    /// Handed over without an answer: may or may not have gone out.
-    unknown: u64,
-    /// Found at the last moment that the mail must not be sent.
-    skipped: u64,
-    skipped_reasons: SkippedBody,
-    /// Not handed over before the broadcast was cancelled.
-    cancelled: u64,
-}
-
-/// Recipients that were skipped, by what happened since they were planned.
-#[derive(Object)]
-#[oai(rename = "LedgerSkipped")]
-struct SkippedBody {
-    unsubscribed: u64,
-    bounced: u64,
-    complained: u64,
-    /// No longer a confirmed member of the list.
-    not_member: u64,
-    /// On a list that the broadcast leaves out.
-    excluded: u64,
-    /// The contact was deleted.
-    deleted: u64,
-}
-
-impl From<Skipped> for SkippedBody {
-    fn from(skipped: Skipped) -> Self {
-        Self {
-            unsubscribed: skipped.unsubscribed,
-            bounced: skipped.bounced,
-            complained: skipped.complained,
-            not_member: skipped.not_member,
-            excluded: skipped.excluded,
-            deleted: skipped.deleted,
-        }
-    }
-}
-
-impl From<Ledger> for LedgerBody {
-    fn from(ledger: Ledger) -> Self {
-        Self {
-            planned: ledger.planned,
-            queued: ledger.queued,
-            sending: ledger.sending,
-            sent: ledger.sent,
-            failed: ledger.failed,
-            unknown: ledger.unknown,
-            skipped: ledger.skipped.total(),
-            skipped_reasons: ledger.skipped.into(),
-            cancelled: ledger.cancelled,
-        }
-    }
-}
-
-/// Sending again to whom a mail failed.
-#[derive(Object)]
-#[oai(rename = "BroadcastRetry")]
-pub(super) struct RetryBody {
-    pub(super) workspace_id: Text,
-    pub(super) id: Text,
-    /// Whether those are mailed again of whom nobody knows whether their mail went out: some of them
-    /// may get it twice.
-    #[oai(default)]
-    pub(super) include_unknown: bool,
-}
-
-#[derive(Object)]
-#[oai(rename = "BroadcastRetried")]
-pub(super) struct RetriedAnswer {
-    pub(super) success: bool,
-    /// How many mails were put into the queue.
-    pub(super) retried: u64,
-}
-
-#[derive(Object)]
-pub(super) struct LedgerAnswer {
-    pub(super) broadcast_id: String,
-    pub(super) ledger: LedgerBody,
 }

@@ -1,8 +1,9 @@
 //! Broadcasts and their accounts.
 
 mod account;
+mod audience;
 
-use super::expressions::{constant, count_of_rows, counted, read_all, rows};
+use super::expressions::{constant, count_of_rows, counted, read_all, rows, text_or_null};
 use crate::{
     failure::Failure,
     session::{Fields as _, Session, from_json, to_json},
@@ -14,7 +15,10 @@ use application::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
-    broadcasts::{Audit, Broadcast, BroadcastState, Launch, Ledger, Recipient, RecipientState},
+    broadcasts::{
+        Audience, AudienceMember, Audit, Broadcast, BroadcastState, Launch, Ledger, Progress, Recipient,
+        RecipientState,
+    },
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, MessageId},
 };
@@ -24,7 +28,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 21] = [
     "id",
     "created_at",
     "name",
@@ -42,6 +46,10 @@ const COLUMNS: [&str; 17] = [
     "completed_at",
     "paused_at",
     "cancelled_at",
+    "schedule",
+    "progress",
+    "due_at",
+    "pause_reason",
 ];
 /// Those of [`COLUMNS`] that never change.
 const FIXED: usize = 2;
@@ -78,15 +86,46 @@ impl BroadcastStore for Session {
         Ok(Counted { items: read_all(&self.all(&found).await?, broadcast)?, total })
     }
 
-    async fn broadcasts_in_planning(&mut self) -> Result<Vec<BroadcastId>, StoreError> {
-        let query = Query::select()
+    async fn broadcasts_in_planning(&mut self, now: Timestamp) -> Result<Vec<BroadcastId>, StoreError> {
+        let in_planning = Query::select()
             .column("id")
             .from("broadcasts")
             .and_where(Expr::col("status").eq(constant("processing")))
             .order_by("started_at", Order::Asc)
             .order_by("id", Order::Asc)
             .take();
-        read_all(&self.all(&query).await?, |row| row.parsed("id", BroadcastId::parse))
+        let due = Query::select()
+            .column("id")
+            .from("broadcasts")
+            .and_where(Expr::col("status").eq(constant("scheduled")))
+            .and_where(Expr::col("due_at").lte(now))
+            .order_by("due_at", Order::Asc)
+            .order_by("id", Order::Asc)
+            .take();
+        // Those whose moment has come first: they are then planned in turn with the others.
+        let mut rows = self.all(&due).await?;
+        rows.extend(self.all(&in_planning).await?);
+        read_all(&rows, |row| row.parsed("id", BroadcastId::parse))
+    }
+
+    async fn next_broadcast_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let query = Query::select()
+            .column("due_at")
+            .from("broadcasts")
+            .and_where(Expr::col("status").eq(constant("scheduled")))
+            .order_by("due_at", Order::Asc)
+            .limit(1)
+            .take();
+        self.one(&query).await?.map_or(Ok(None), |row| row.field("due_at"))
+    }
+
+    async fn audience_after(
+        &mut self,
+        audience: &Audience,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Vec<AudienceMember>, StoreError> {
+        audience::after(self, audience, after, size).await
     }
 
     async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError> {
@@ -180,11 +219,12 @@ fn one(id: &BroadcastId) -> SelectStatement {
 }
 
 /// The values of [`COLUMNS`].
-fn values(broadcast: &Broadcast) -> Result<[Value; 17], StoreError> {
+fn values(broadcast: &Broadcast) -> Result<[Value; 21], StoreError> {
     let launch = broadcast.launch.as_ref();
     let enqueued =
         i64::try_from(broadcast.enqueued_count).map_err(|_| Failure::Unwritable("enqueued_count"))?;
     let metadata = broadcast.metadata.as_ref().map(|metadata| to_json(metadata, "metadata")).transpose()?;
+    let schedule = broadcast.schedule.as_ref().map(|schedule| to_json(schedule, "schedule")).transpose()?;
     Ok([
         broadcast.id.as_str().into(),
         broadcast.created_at.into(),
@@ -203,6 +243,10 @@ fn values(broadcast: &Broadcast) -> Result<[Value; 17], StoreError> {
         broadcast.state.completed_at().into(),
         broadcast.state.paused_at().into(),
         broadcast.state.cancelled_at().into(),
+        schedule.into(),
+        text_or_null(broadcast.state.progress().map(Progress::name)),
+        broadcast.state.progress().and_then(Progress::due_at).into(),
+        text_or_null(broadcast.state.pause_reason()),
     ])
 }
 
@@ -214,6 +258,7 @@ fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
         integration: IntegrationId::from_uuid(integration),
     });
     let metadata: Option<serde_json::Value> = row.field("metadata")?;
+    let schedule: Option<serde_json::Value> = row.field("schedule")?;
     let cursor: Option<String> = row.field("cursor")?;
     let cursor = cursor.map(|email| EmailAddress::parse(&email)).transpose();
     Ok(Broadcast {
@@ -223,6 +268,7 @@ fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
         variations: row.json("variations")?,
         utm: row.json("utm_parameters")?,
         metadata: metadata.map(|json| from_json(json, "metadata")).transpose()?,
+        schedule: schedule.map(|json| from_json(json, "schedule")).transpose()?,
         state: state(row)?,
         launch,
         cursor: cursor.map_err(|_| Failure::Unreadable("cursor".into()))?,
@@ -234,22 +280,33 @@ fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
 
 fn state(row: &QueryResult) -> Result<BroadcastState, StoreError> {
     let status: String = row.field("status")?;
-    let started_at: Option<Timestamp> = row.field("started_at")?;
-    let completed_at: Option<Timestamp> = row.field("completed_at")?;
     let paused_at: Option<Timestamp> = row.field("paused_at")?;
     let cancelled_at: Option<Timestamp> = row.field("cancelled_at")?;
-    match (status.as_str(), started_at, completed_at, paused_at, cancelled_at) {
-        ("draft", ..) => Ok(BroadcastState::Draft),
-        ("processing", Some(started_at), ..) => Ok(BroadcastState::Processing { started_at }),
-        ("processed", Some(started_at), Some(completed_at), ..) => {
-            Ok(BroadcastState::Processed { started_at, completed_at })
+    match (status.as_str(), progress(row)?, paused_at, cancelled_at) {
+        ("draft", None, ..) => Ok(BroadcastState::Draft),
+        ("paused", Some(before), Some(paused_at), _) => {
+            Ok(BroadcastState::Paused { before, paused_at, reason: row.field("pause_reason")? })
         }
-        ("paused", Some(started_at), completed_at, Some(paused_at), _) => {
-            Ok(BroadcastState::Paused { started_at, completed_at, paused_at })
+        ("cancelled", Some(before), _, Some(cancelled_at)) => {
+            Ok(BroadcastState::Cancelled { before, cancelled_at })
         }
-        ("cancelled", Some(started_at), completed_at, _, Some(cancelled_at)) => {
-            Ok(BroadcastState::Cancelled { started_at, completed_at, cancelled_at })
-        }
+        (status, Some(progress), ..) if status == progress.name() => Ok(BroadcastState::Running(progress)),
         _ => Err(Failure::Unreadable("status".into()).into()),
     }
+}
+
+fn progress(row: &QueryResult) -> Result<Option<Progress>, StoreError> {
+    let Some(name) = row.field::<Option<String>>("progress")? else { return Ok(None) };
+    let due_at: Option<Timestamp> = row.field("due_at")?;
+    let started_at: Option<Timestamp> = row.field("started_at")?;
+    let completed_at: Option<Timestamp> = row.field("completed_at")?;
+    let progress = match (name.as_str(), due_at, started_at, completed_at) {
+        ("scheduled", Some(due_at), ..) => Progress::Scheduled { due_at },
+        ("processing", _, Some(started_at), _) => Progress::Processing { started_at },
+        ("processed", _, Some(started_at), Some(completed_at)) => {
+            Progress::Processed { started_at, completed_at }
+        }
+        _ => return Err(Failure::Unreadable("progress".into()).into()),
+    };
+    Ok(Some(progress))
 }

@@ -194,37 +194,6 @@ impl ListStore for Session {
             .take();
         Ok(self.exec(&statement).await? > 0)
     }
-
-    async fn active_members_after(
-        &mut self,
-        list: &ListId,
-        after: Option<&EmailAddress>,
-        size: usize,
-    ) -> Result<Vec<EmailAddress>, StoreError> {
-        let member = |column| Expr::col(("contact_lists", column));
-        let mut query = Query::select();
-        query
-            .column(("contact_lists", "email"))
-            .from("contact_lists")
-            .join(
-                JoinType::InnerJoin,
-                "lists",
-                Expr::col(("lists", "id")).equals(("contact_lists", "list_id")),
-            )
-            .join(
-                JoinType::InnerJoin,
-                "contacts",
-                Expr::col(("contacts", "email")).equals(("contact_lists", "email")),
-            )
-            .and_where(member("list_id").eq(list.as_str()))
-            .and_where(member("status").eq(MembershipStatus::Active.name()))
-            .and_where(member("deleted_at").is_null())
-            .and_where(Expr::col(("lists", "deleted_at")).is_null())
-            .and_where_option(after.map(|after| member("email").gt(after.as_str())))
-            .order_by(("contact_lists", "email"), Order::Asc)
-            .limit(rows(size as u64));
-        read_all(&self.all(&query).await?, |row| row.parsed("email", EmailAddress::parse))
-    }
 }
 
 /// Lists that are not deleted.

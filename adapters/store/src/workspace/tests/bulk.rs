@@ -85,7 +85,15 @@ async fn many_members_are_added(mut database: Database) {
     let emails: Vec<EmailAddress> = (0..6_000).chain(0..10).map(email).collect();
     store.add_members(&emails, std::slice::from_ref(&list), at(0)).await.unwrap();
     assert_eq!(store.list_stats(&list).await.unwrap().active, 6_000);
-    let after = store.active_members_after(&list, Some(&email(4_999)), 500).await.unwrap();
+    let audience = Audience {
+        list: list.clone(),
+        further_lists: Vec::new(),
+        excluded_lists: Vec::new(),
+        segments: Vec::new(),
+        exclude_unsubscribed: true,
+    };
+    let members = store.audience_after(&audience, Some(&email(4_999)), 500).await.unwrap();
+    let after: Vec<_> = members.into_iter().map(|member| member.email).collect();
     assert_eq!(after, (5_000..5_500).map(email).collect::<Vec<_>>());
 }
 

@@ -1,0 +1,103 @@
+//! Starting a broadcast, at once or at its moment.
+
+use super::{Broadcasts, BroadcastsError, course::locked, latest_version};
+use crate::{
+    access::Caller,
+    directory::active_workspace,
+    ports::{Purpose, StoreError, WorkKind},
+};
+use domain::{
+    broadcasts::{Launch, Schedule},
+    ids::{BroadcastId, IntegrationId, WorkspaceId},
+    permissions::{Permission, Resource},
+};
+
+impl Broadcasts {
+    /// Starts a draft at once.
+    ///
+    /// # Errors
+    /// Without `broadcasts:write`, when it is no draft, or its template or a provider is missing.
+    #[tracing::instrument(name = "broadcasts.send_now", skip_all)]
+    pub async fn send_now(&self, caller: &Caller, id: &BroadcastId) -> Result<(), BroadcastsError> {
+        caller.require(Permission::Write(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.schedule");
+        let integration = self.provider(&caller.workspace, purpose).await?;
+        let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
+        let mut store = self.broker.write(&caller.workspace, purpose).await?;
+        let mut broadcast = locked(store.as_mut(), id).await?;
+        let template_version = latest_version(store.as_mut(), &broadcast).await?;
+        broadcast.start(Launch { template_version, integration }, self.clock.now())?;
+        store.update_broadcast(&broadcast).await?;
+        promise.commit(store).await?;
+        Ok(())
+    }
+
+    /// Lets a draft start at a moment, with the version of its template that is the latest then.
+    ///
+    /// # Errors
+    /// Without `broadcasts:write`, when it is no draft, the moment has passed, or its template or a
+    /// provider is missing.
+    #[tracing::instrument(name = "broadcasts.schedule", skip_all)]
+    pub async fn schedule(
+        &self,
+        caller: &Caller,
+        id: &BroadcastId,
+        schedule: Schedule,
+    ) -> Result<(), BroadcastsError> {
+        caller.require(Permission::Write(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.schedule");
+        self.provider(&caller.workspace, purpose).await?;
+        // The look that this causes finds nothing due and keeps the entry until the moment.
+        let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
+        let mut store = self.broker.write(&caller.workspace, purpose).await?;
+        let mut broadcast = locked(store.as_mut(), id).await?;
+        latest_version(store.as_mut(), &broadcast).await?;
+        broadcast.schedule(schedule, self.clock.now())?;
+        store.update_broadcast(&broadcast).await?;
+        promise.commit(store).await?;
+        Ok(())
+    }
+
+    /// Starts a scheduled broadcast whose moment has come. One whose template or provider is gone is
+    /// paused and says so.
+    pub(super) async fn start_due(
+        &self,
+        workspace: &WorkspaceId,
+        id: &BroadcastId,
+        purpose: Purpose,
+    ) -> Result<(), StoreError> {
+        let provider = self.provider(workspace, purpose).await;
+        let mut store = self.broker.write(workspace, purpose).await?;
+        let now = self.clock.now();
+        let Some(mut broadcast) = store.broadcast_for_update(id).await?.filter(|b| b.is_due(now)) else {
+            return Ok(());
+        };
+        let launch = match provider {
+            Ok(integration) => latest_version(store.as_mut(), &broadcast)
+                .await
+                .map(|template_version| Launch { template_version, integration }),
+            Err(error) => Err(error),
+        };
+        match launch {
+            Ok(launch) => broadcast.start_due(launch, now),
+            Err(BroadcastsError::Store(error)) => return Err(error),
+            Err(error) => {
+                tracing::warn!(broadcast.id = %id, "a scheduled broadcast cannot start: it is paused");
+                // It was due, so it runs and can be paused.
+                let _ = broadcast.pause_because(&error.to_string(), now);
+            }
+        }
+        store.update_broadcast(&broadcast).await?;
+        store.commit().await
+    }
+
+    /// The provider that takes broadcasts.
+    async fn provider(
+        &self,
+        workspace: &WorkspaceId,
+        purpose: Purpose,
+    ) -> Result<IntegrationId, BroadcastsError> {
+        let workspace = active_workspace(self.broker.as_ref(), workspace, purpose).await?;
+        workspace.settings.marketing_email_provider_id.ok_or(BroadcastsError::NoProvider)
+    }
+}
