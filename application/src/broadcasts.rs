@@ -7,8 +7,8 @@ mod retry;
 mod schedule;
 
 pub use audit::Discrepancy;
-pub use planning::Planned;
 pub(crate) use course::CANCELLED;
+pub use planning::Planned;
 
 use crate::{
     access::{Caller, Denied},

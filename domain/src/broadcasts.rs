@@ -442,7 +442,9 @@ mod tests {
         let mut running = draft;
         let deletable = "draft, scheduled, processed, paused, cancelled";
         assert_eq!(running.check_deletable().unwrap_err().allowed, deletable);
-        let EditError::Transition(refused) = running.edit(draft_to("news"), Rescheduling::Keep, at(2)).unwrap_err() else {
+        let EditError::Transition(refused) =
+            running.edit(draft_to("news"), Rescheduling::Keep, at(2)).unwrap_err()
+        else {
             panic!("a rule was broken instead");
         };
         assert_eq!(refused.allowed, "draft, scheduled, paused");

@@ -216,7 +216,7 @@ async fn a_scheduled_broadcast_is_moved_and_sent_at_its_moment(server: &'static 
     let schedule = json!({"is_scheduled": true, "scheduled_date": "2999-01-01", "scheduled_time": "10:00",
         "timezone": "Europe/Paris", "use_recipient_timezone": true});
     assert_eq!(broadcast["schedule"], schedule);
-    let now = chrono::Utc::now();
+    let now: chrono::DateTime<chrono::Utc> = broadcast["updated_at"].as_str().unwrap().parse().unwrap();
     let moved = json!({"id": id, "name": "June", "audience": broadcast["audience"],
         "test_settings": {"variations": [{"template_id": "june"}]},
         "schedule": {"is_scheduled": true, "scheduled_date": now.format("%Y-%m-%d").to_string(),
@@ -244,8 +244,7 @@ async fn several_lists_reach_everybody_once_without_who_is_left_out(server: &'st
     draft(&tenant, 5).await;
     for (list, first, last) in [("vip", 3, 8), ("churned", 4, 6)] {
         tenant.list(list).await;
-        let rows: Vec<_> =
-            (first..last).map(|n| json!({"email": format!("c{n:05}@shop.example")})).collect();
+        let rows: Vec<_> = (first..last).map(|n| json!({"email": format!("c{n:05}@shop.example")})).collect();
         tenant.post("contacts.import", json!({"contacts": rows, "subscribe_to_lists": [list]})).await.ok();
     }
     let body = |lists: Value, exclude: Value| {

@@ -12,6 +12,7 @@ use application::{
     page::Counted,
     ports::{Claim, StoreError, UnitOfWork},
 };
+use chrono::Duration;
 use domain::{
     broadcasts::{
         Audience, AudienceMember, Audit, Broadcast, Launch, Ledger, Recipient, RecipientState, Schedule,
@@ -22,7 +23,6 @@ use domain::{
     timezones::Timezone,
     utm::UtmParameters,
 };
-use chrono::Duration;
 use serde_json::json;
 
 cases![
@@ -111,7 +111,8 @@ async fn a_broadcast_is_read_as_it_was_stored(store: &Store) {
         ..audience(&["vip", "news"], &["churned"])
     };
     let schedule = Some(schedule("10:00"));
-    let other = Broadcast { audience, schedule, utm: UtmParameters::default(), metadata: None, ..broadcast(2, 5) };
+    let other =
+        Broadcast { audience, schedule, utm: UtmParameters::default(), metadata: None, ..broadcast(2, 5) };
     keep(store, &[broadcast(1, 0), other.clone()]).await;
     let mut unit = store.write().await;
     assert_eq!(unit.broadcast(&broadcast_id(1)).await.unwrap(), Some(broadcast(1, 0)));

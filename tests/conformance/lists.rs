@@ -3,7 +3,7 @@
 use crate::{
     backends::Store,
     cases,
-    samples::{address, at, list, list_id, patch},
+    samples::{address, at, audience, list, list_id, patch},
 };
 use application::ports::{StoreError, UnitOfWork};
 use domain::{

@@ -5,9 +5,7 @@ mod ledger;
 mod schedule;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
-use bodies::{
-    BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, UpdateBody, broadcast,
-};
+use bodies::{BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, UpdateBody, broadcast};
 use domain::{ids::BroadcastId, validation::Invalid};
 use ledger::{LedgerAnswer, RetriedAnswer, RetryBody};
 use poem_openapi::{OpenApi, param::Query, payload::Json};

@@ -197,8 +197,11 @@ fn is_over(line: &Recipient, unknown: bool) -> bool {
 
 impl WorkspaceState {
     fn member(&self, contact: &Contact, audience: &Audience) -> Option<AudienceMember> {
-        let live: Vec<_> =
-            self.memberships.values().filter(|m| m.email == contact.email && m.deleted_at.is_none()).collect();
+        let live: Vec<_> = self
+            .memberships
+            .values()
+            .filter(|m| m.email == contact.email && m.deleted_at.is_none())
+            .collect();
         let unreachable = |m: &&&Membership| {
             matches!(m.status, MembershipStatus::Bounced | MembershipStatus::Complained)
                 || audience.excluded_lists.contains(&m.list)

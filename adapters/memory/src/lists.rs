@@ -130,7 +130,7 @@ impl ListStore for MemorySession<WorkspaceState> {
 }
 
 impl WorkspaceState {
-    fn live_list(&self, id: &ListId) -> Option<&List> {
+    pub(crate) fn live_list(&self, id: &ListId) -> Option<&List> {
         self.lists.get(id).and_then(Kept::live)
     }
 

@@ -323,7 +323,8 @@ async fn a_paused_broadcast_goes_on_with_its_new_content() {
     stage.broadcasts.plan(&workspace()).await.unwrap();
     stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
     let renamed = BroadcastDraft { name: "July".into(), ..draft() };
-    let changed = stage.broadcasts.update(&owner(), &broadcast.id, renamed, Rescheduling::Keep).await.unwrap();
+    let changed =
+        stage.broadcasts.update(&owner(), &broadcast.id, renamed, Rescheduling::Keep).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.state.name()), ("July", "paused"));
     stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap();
     plan_all(&stage).await;
@@ -335,7 +336,12 @@ async fn a_running_broadcast_is_neither_updated_nor_deleted() {
     let stage = Stage::with_list(1).await;
     let broadcast = started(&stage).await;
     let codes = [
-        stage.broadcasts.update(&owner(), &broadcast.id, draft(), Rescheduling::Keep).await.unwrap_err().code(),
+        stage
+            .broadcasts
+            .update(&owner(), &broadcast.id, draft(), Rescheduling::Keep)
+            .await
+            .unwrap_err()
+            .code(),
         stage.broadcasts.delete(&owner(), &broadcast.id).await.unwrap_err().code(),
         stage.broadcasts.resume(&owner(), &broadcast.id).await.unwrap_err().code(),
     ];
@@ -393,7 +399,12 @@ async fn a_scheduled_broadcast_goes_out_at_its_moment() {
 #[tokio::test]
 async fn each_mail_waits_for_the_recipients_own_clock() {
     let stage = Stage::with_list(0).await;
-    let zones = [("kiri", "Pacific/Kiritimati"), ("paris", "Europe/Paris"), ("none", "Mars/Base"), ("la", "America/Los_Angeles")];
+    let zones = [
+        ("kiri", "Pacific/Kiritimati"),
+        ("paris", "Europe/Paris"),
+        ("none", "Mars/Base"),
+        ("la", "America/Los_Angeles"),
+    ];
     let rows: Vec<_> = zones
         .iter()
         .map(|(name, zone)| json!({"email": format!("{name}@shop.example"), "timezone": zone}))

@@ -1,6 +1,6 @@
 //! Lists and memberships.
 
-use super::expressions::{constant, count, count_of_rows, given, read_all, rows, rows_per_statement};
+use super::expressions::{constant, count, count_of_rows, given, read_all, rows_per_statement};
 use crate::session::{Fields as _, Session, from_json, to_json};
 use application::ports::{ListStore, StoreError};
 use async_trait::async_trait;

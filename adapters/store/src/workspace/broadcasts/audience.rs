@@ -63,7 +63,7 @@ fn members(lists: &[&ListId]) -> SelectStatement {
             place = place.case(member("list_id").eq(list.as_str()), Expr::cust(n.to_string()));
         }
         query
-            .expr_as(Expr::from(place).min(), "place")
+            .expr_as(Expr::Case(Box::new(place)).min(), "place")
             .and_where(member("list_id").is_in(lists.iter().map(|list| list.as_str())))
             .group_by_columns([("contact_lists", "email"), ("contacts", "timezone")]);
     }
@@ -72,7 +72,9 @@ fn members(lists: &[&ListId]) -> SelectStatement {
 
 /// Memberships of the contact that tell of a bounce or a complaint.
 fn unreachable() -> SelectStatement {
-    others().and_where(Expr::col(("other", "status")).is_in([constant("bounced"), constant("complained")])).take()
+    others()
+        .and_where(Expr::col(("other", "status")).is_in([constant("bounced"), constant("complained")]))
+        .take()
 }
 
 /// Live memberships of the contact on any of these lists, in whatever standing.
