@@ -10,7 +10,7 @@ mod reading;
 use database::Database;
 use domain::{
     Timestamp,
-    broadcasts::{Audience, Recipient, RecipientState},
+    broadcasts::{Recipient, RecipientState},
     deliveries::{Delivery, DeliverySource},
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, ListId, MessageId, NotificationId, TemplateId},

@@ -8,7 +8,7 @@ use application::ports::{
     MessageStore as _, Settled,
 };
 use domain::{
-    broadcasts::{Ledger, RecipientState},
+    broadcasts::{Audience, Ledger, RecipientState},
     contacts::{ContactField, ContactPatch, FieldKind, FieldValue, UpsertAction},
     deliveries::Outcome,
     email_address::EmailAddress,
