@@ -47,7 +47,13 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
     async fn broadcasts_in_planning(&mut self, now: Timestamp) -> Result<Vec<BroadcastId>, StoreError> {
         self.look(|state| {
             let planned = |b: &&Broadcast| b.is_in_planning() || b.is_due(now);
-            state.broadcasts.values().filter(planned).map(|b| b.id.clone()).collect()
+            let mut found: Vec<_> = state.broadcasts.values().filter(planned).collect();
+            let progress = |b: &Broadcast| b.state.progress().copied();
+            found.sort_by_key(|b| {
+                let due = progress(b).and_then(|p| p.due_at());
+                (due.is_none(), due, b.state.started_at())
+            });
+            found.into_iter().map(|b| b.id.clone()).collect()
         })
     }
 
