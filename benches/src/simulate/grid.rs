@@ -27,9 +27,8 @@ struct Cell {
     others: Vec<Outcome>,
     least_recently_used: f64,
     best: f64,
-    decisions: u64,
+    decisions: usize,
     deciding: Duration,
-    mean_decision: f64,
     most_workspaces: usize,
     most_bytes: usize,
     most_connections: usize,
@@ -104,7 +103,7 @@ impl Grid {
                 cell.ours.peak.to_string(),
                 pools.peak.to_string(),
                 cell.most_workspaces.to_string(),
-                format!("{:.0}", cell.mean_decision),
+                format!("{:.0}", cell.mean_decision() * 1e3),
             ]);
         }
         println!(
@@ -162,14 +161,10 @@ impl Grid {
             &seen,
         );
         if timed {
-            let decisions: u64 = self.cells.iter().map(|cell| cell.decisions).sum();
-            let time: Duration = self.cells.iter().map(|cell| cell.deciding).sum();
-            #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52")]
-            let mean = time.as_secs_f64() * 1e6 / (decisions as f64).max(1.0);
+            let mean = mean_decision(self.cells.iter());
             gates.at_most("C7 mean decision", mean, 1.0, "µs");
-            let worst =
-                self.cells.iter().filter(|cell| cell.workspaces == most).map(|cell| cell.mean_decision);
-            let worst = worst.fold(0.0, f64::max) / 1000.0;
+            let largest = self.cells.iter().filter(|cell| cell.workspaces == most);
+            let worst = largest.map(Cell::mean_decision).fold(0.0, f64::max);
             gates.at_most(&format!("B7 mean decision with {most} workspaces"), worst, 1.0, "µs");
         }
     }
@@ -191,6 +186,7 @@ impl Cell {
         let source =
             || Source::Arrivals { rate: RATE, pattern, popularity: popularity.clone(), hold: Pattern::HOLD };
         let (ours, policy) = run(Ours::new(limits, seed), source(), requests, seed);
+        let (decisions, deciding) = policy.measure();
         let others = OTHERS.map(|habits| run(Plain::new(habits, slots, cap), source(), requests, seed).0);
         Self {
             workspaces,
@@ -200,9 +196,8 @@ impl Cell {
             best: optimum::belady(&ours.asked, slots),
             ours,
             others: others.into(),
-            decisions: policy.decisions,
-            deciding: policy.deciding,
-            mean_decision: policy.mean_decision(),
+            decisions,
+            deciding,
             most_workspaces: policy.most_workspaces,
             most_bytes: policy.most_bytes,
             most_connections: policy.most_connections,
@@ -210,9 +205,23 @@ impl Cell {
         }
     }
 
+    /// In microseconds.
+    fn mean_decision(&self) -> f64 {
+        mean_decision(std::iter::once(self))
+    }
+
     fn name(&self) -> String {
         format!("{} {:.1} {}", self.workspaces, self.exponent, self.pattern.name())
     }
+}
+
+/// Over all decisions of some cells, in microseconds.
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52")]
+fn mean_decision<'a>(cells: impl Iterator<Item = &'a Cell>) -> f64 {
+    let (decisions, time) = cells.fold((0, Duration::ZERO), |(decisions, time), cell| {
+        (decisions + cell.decisions, time + cell.deciding)
+    });
+    time.as_secs_f64() * 1e6 / (decisions as f64).max(1.0)
 }
 
 fn run<P: Policy>(policy: P, source: Source, requests: u64, seed: u64) -> (Outcome, P) {

@@ -117,6 +117,11 @@ impl<I: Id, T> Slab<I, T> {
         if entry.generation == id.generation() { entry.value.as_mut() } else { None }
     }
 
+    #[cfg(test)]
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
         self.entries.iter().enumerate().filter_map(|(index, entry)| {
             let index = u32::try_from(index).ok()?;

@@ -81,6 +81,19 @@ impl Wants {
     }
 }
 
+#[cfg(test)]
+impl Wants {
+    /// All that are listed, in order.
+    pub(super) fn order(&self) -> impl Iterator<Item = SpaceId> {
+        self.zero.iter().chain(&self.growth).flat_map(BTreeMap::values).copied()
+    }
+
+    /// How many places in Z are smaller.
+    pub(super) fn before(&self, place: u64) -> usize {
+        self.zero.iter().map(|list| list.range(..place).count()).sum()
+    }
+}
+
 /// More waiters than opens in flight.
 #[derive(Clone, Copy, Debug)]
 struct Need {

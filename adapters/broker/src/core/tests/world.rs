@@ -145,6 +145,14 @@ impl World {
         self.now = until;
     }
 
+    /// Drops what only the statistics need, so that many worlds can be kept.
+    pub(super) fn forget_figures(&mut self) {
+        self.refused = Vec::new();
+        let live: Vec<_> = self.core.conns.iter().map(|(id, _)| id).collect();
+        self.targets.retain(|id, _| live.contains(id));
+        self.core.forget_waits();
+    }
+
     /// Performs one effect successfully.
     pub(super) fn perform(&mut self, effect: &Effect) {
         match effect {
