@@ -1,6 +1,6 @@
 //! The engine behind the broker: what it takes to open, clean, check and close a connection.
 
-use std::{future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin};
 
 use crate::WorkspaceKey;
 
@@ -146,8 +146,8 @@ pub enum CleanStep {
 #[error("the connection is unusable")]
 pub struct Unusable;
 
-/// Whether a closed connection's slot is known to be free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a closed connection's slot is known to be free. Shows nothing of the handle.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum CloseProof<H> {
     /// The server has freed the slot.
     Free,
@@ -155,11 +155,26 @@ pub enum CloseProof<H> {
     NotProven(H),
 }
 
-/// One connection whose end is not proven.
-#[derive(Clone, Debug)]
+impl<H> fmt::Debug for CloseProof<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Free => "Free",
+            Self::NotProven(_) => "NotProven(..)",
+        })
+    }
+}
+
+/// One connection whose end is not proven. Shows nothing of the handle.
+#[derive(Clone)]
 pub struct ZombieProbe<H> {
     /// Which one.
     pub handle: H,
     /// Whether to ask the server to terminate it as well (the first three times).
     pub terminate: bool,
+}
+
+impl<H> fmt::Debug for ZombieProbe<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZombieProbe").field("terminate", &self.terminate).finish_non_exhaustive()
+    }
 }

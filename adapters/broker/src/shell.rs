@@ -4,26 +4,26 @@ mod jobs;
 mod lease;
 mod nested;
 mod notes;
-#[cfg(test)]
+mod platform;
+#[cfg(all(test, feature = "shuttle"))]
+mod schedules;
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests;
 mod zombies;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, oneshot},
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::sync::{Notify, oneshot};
 
 pub use self::lease::{Lease, LeaseOptions};
 use self::{
     jobs::Job,
     nested::{Caller, Holders},
+    platform::{Handle, Instant, Mutex, MutexGuard, sleep_until, timeout},
     zombies::Zombies,
 };
 use crate::{

@@ -3,5 +3,6 @@
 mod exhaustive;
 mod fairness;
 mod random;
+mod reference;
 mod rules;
 mod world;

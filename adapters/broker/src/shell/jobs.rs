@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 
-use super::{Lease, Reply, Shared, State, put, take};
+use super::{Lease, Reply, Shared, State, platform::timeout, put, take};
 use crate::{
     BrokerError, CleanStep, CloseProof, Connector, OpenError, OpenFailure, Target, Unusable,
     core::{ConnId, Effect, Event, Id, Note},

@@ -56,7 +56,7 @@ impl Holders {
         Self { held: HashMap::new(), nested: 0, panic }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "shuttle")))]
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }

@@ -5,6 +5,7 @@ mod failing;
 mod fake;
 mod leasing;
 mod lifecycle;
+mod secrets;
 mod stress;
 
 use std::time::Duration;

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{sleep, timeout};
-
-use super::{Lease, LeaseOptions, Shared};
+use super::{
+    Lease, LeaseOptions, Shared,
+    platform::{sleep, timeout},
+};
 use crate::{
     Class, Connector, ZombieProbe,
     core::{ConnId, Event, Lane},

@@ -1,4 +1,5 @@
-//! Random histories. `Core::check_invariants` runs after every event.
+//! C2: random histories, shrunk when one fails. After every event `Core::check_invariants` looks at
+//! the records, and a naive model that knows nothing of them at what was done.
 
 use std::time::Duration;
 
@@ -171,7 +172,7 @@ impl World {
 }
 
 fn run(name: &str, limits: impl Fn(u32, u32) -> Limits) {
-    let cases = option_env!("BROKER_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(400);
+    let cases = if cfg!(feature = "long") { 12_000 } else { 200 };
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
@@ -179,9 +180,9 @@ fn run(name: &str, limits: impl Fn(u32, u32) -> Limits) {
         ..Config::default()
     });
     let input = (1..6_u32, 1..4_u32, 1..5_u32, prop::collection::vec(step(), 1..250));
-    let steps = std::cell::Cell::new(0);
+    let steps = std::cell::Cell::new(0_u64);
     let result = runner.run(&input, |(slots, cap, parallel, history)| {
-        let mut world = World::new(Limits { max_parallel_opens: parallel, ..limits(slots, cap) });
+        let mut world = World::watched(Limits { max_parallel_opens: parallel, ..limits(slots, cap) });
         for step in history {
             steps.set(steps.get() + 1);
             world.step(&step);
@@ -189,8 +190,9 @@ fn run(name: &str, limits: impl Fn(u32, u32) -> Limits) {
         world.settles();
         Ok(())
     });
-    println!("{name}: {} transitions", steps.get());
+    println!("C2 {name}: {} transitions", steps.get());
     result.unwrap();
+    assert!(steps.get() >= u64::from(cases) * 80, "fewer transitions than there were");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::reference::Reference;
 use crate::{
     Access, BrokerError, Class, Limits, OpenFailure, StatsPage, Target, WorkspaceKey,
     core::{Answer, ConnId, Core, Effect, Event, Lane, Moment, Release, Request, WaiterId, record::State},
@@ -34,6 +35,8 @@ pub(super) struct World {
     pub(super) waiting: BTreeMap<WaiterId, usize>,
     pub(super) refused: Vec<BrokerError>,
     targets: BTreeMap<ConnId, Target>,
+    /// Watches what is done, if asked to.
+    pub(super) reference: Option<Reference>,
 }
 
 impl World {
@@ -46,12 +49,21 @@ impl World {
             waiting: BTreeMap::new(),
             refused: Vec::new(),
             targets: BTreeMap::new(),
+            reference: None,
         }
+    }
+
+    /// Under the eyes of a naive model.
+    pub(super) fn watched(limits: Limits) -> Self {
+        Self { reference: Some(Reference::new(limits.clone())), ..Self::new(limits) }
     }
 
     pub(super) fn apply(&mut self, event: Event<'_>) -> Answer {
         let mut effects = Vec::new();
         let answer = self.core.apply(event, self.now, &mut effects);
+        if let Some(reference) = &mut self.reference {
+            reference.observe(&event, &answer, &effects, self.now);
+        }
         let mut conflict = None;
         for effect in effects {
             match effect {
