@@ -5,10 +5,12 @@ mod course;
 mod planning;
 mod retry;
 mod schedule;
+mod testing;
 
 pub use audit::Discrepancy;
 pub(crate) use course::CANCELLED;
 pub use planning::Planned;
+pub use testing::{TestResults, VariationOutcome};
 
 use crate::{
     access::{Caller, Denied},
@@ -18,7 +20,9 @@ use crate::{
     work::Work,
 };
 use domain::{
-    broadcasts::{Audience, Broadcast, BroadcastDraft, EditError, IllegalTransition, Ledger, Rescheduling},
+    broadcasts::{
+        Audience, Broadcast, BroadcastDraft, EditError, IllegalTransition, Ledger, Rescheduling, Variation,
+    },
     ids::{BroadcastId, ListId, MessageId, TemplateId},
     permissions::{Permission, Resource},
     validation::{FieldProblem, Invalid},
@@ -48,6 +52,9 @@ pub enum BroadcastsError {
     /// The workspace has no provider for broadcasts.
     #[error("no e-mail provider: set marketing_email_provider_id in the workspace settings")]
     NoProvider,
+    /// Nothing is compared in this broadcast.
+    #[error("the broadcast compares no variations")]
+    NoTest,
     /// The broadcast is in a state that does not allow this.
     #[error(transparent)]
     Transition(#[from] IllegalTransition),
@@ -77,7 +84,7 @@ impl Failure for BroadcastsError {
             Self::NotFound => FailureKind::NotFound,
             Self::UnknownList(_) | Self::UnknownTemplate(_) => FailureKind::Invalid,
             Self::NoProvider => FailureKind::Unprocessable,
-            Self::Transition(_) => FailureKind::Conflict,
+            Self::NoTest | Self::Transition(_) => FailureKind::Conflict,
             Self::Invalid(e) => e.kind(),
             Self::Denied(e) => e.kind(),
             Self::Store(e) => e.kind(),
@@ -90,6 +97,7 @@ impl Failure for BroadcastsError {
             Self::UnknownList(_) => "list-unknown",
             Self::UnknownTemplate(_) => "template-unknown",
             Self::NoProvider => "provider-missing",
+            Self::NoTest => "broadcast-without-test",
             Self::Transition(_) => "broadcast-status",
             Self::Invalid(e) => e.code(),
             Self::Denied(e) => e.code(),
@@ -156,8 +164,8 @@ impl Broadcasts {
         broadcast.edit(draft, moment, self.clock.now())?;
         known_lists(store.as_mut(), &broadcast.audience).await?;
         if broadcast.launch.is_some() {
-            let version = latest_version(store.as_mut(), &broadcast).await?;
-            broadcast.use_template_version(version);
+            let versions = latest_versions(store.as_mut(), &broadcast).await?;
+            broadcast.use_template_versions(versions);
         }
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
@@ -220,11 +228,16 @@ async fn known_lists(store: &mut dyn UnitOfWork, audience: &Audience) -> Result<
     Ok(())
 }
 
-/// The latest version of the template of a broadcast.
-async fn latest_version(store: &mut dyn UnitOfWork, broadcast: &Broadcast) -> Result<i64, BroadcastsError> {
-    let Some(template) = broadcast.template() else {
-        return Err(Invalid::one("/test_settings/variations", "must name exactly one template").into());
-    };
-    let found = store.template(template).await?.filter(|t| t.content.email().is_some());
-    found.map(|t| t.version).ok_or_else(|| BroadcastsError::UnknownTemplate(template.clone()))
+/// The latest versions of the templates of a broadcast, in the order of its contents.
+async fn latest_versions(
+    store: &mut dyn UnitOfWork,
+    broadcast: &Broadcast,
+) -> Result<Vec<i64>, BroadcastsError> {
+    let mut versions = Vec::with_capacity(broadcast.variations.len());
+    for Variation { template_id, .. } in &broadcast.variations {
+        let found = store.template(template_id).await?.filter(|t| t.content.email().is_some());
+        let version = found.map(|t| t.version);
+        versions.push(version.ok_or_else(|| BroadcastsError::UnknownTemplate(template_id.clone()))?);
+    }
+    Ok(versions)
 }

@@ -184,7 +184,10 @@ impl Deliveries {
                 Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
                 Err(Unsendable::Failed(why)) => Outcome::Failed { reason: reason(&why) },
                 Err(Unsendable::Later(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a mail could not be put together");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a mail could not be put together"
+                    );
                     self.later(item.delivery.attempts, "the files of this message could not be read")
                 }
             },

@@ -4,11 +4,13 @@ mod account;
 mod audience;
 mod schedule;
 mod state;
+mod testing;
 
 pub use account::{Audit, Ledger, Recipient, RecipientState, SkipReason, Skipped};
 pub use audience::{Audience, AudienceMember};
 pub use schedule::Schedule;
 pub use state::{BroadcastState, IllegalTransition, Progress};
+pub use testing::{AbTest, VariationResult, WinnerChoice, WinnerMetric, recommended, winner};
 
 use crate::{
     Timestamp,
@@ -19,6 +21,7 @@ use crate::{
     validation::{Invalid, required_text},
 };
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// A content that a broadcast is sent with.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -33,8 +36,8 @@ pub struct Variation {
 /// What a broadcast is sent with, fixed when it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
-    /// Version of the template.
-    pub template_version: i64,
+    /// Versions of the templates, in the order of the variations.
+    pub template_versions: Vec<i64>,
     /// Provider that takes the mails.
     pub integration: IntegrationId,
 }
@@ -48,8 +51,14 @@ pub struct Broadcast {
     pub name: String,
     /// Who it goes to.
     pub audience: Audience,
-    /// What it is sent with; exactly one.
+    /// What it is sent with: one content, or 2 to 8 that are compared.
     pub variations: Vec<Variation>,
+    /// How they are compared; `None` for a single one.
+    pub test: Option<AbTest>,
+    /// The template of the content that was chosen.
+    pub winning_template: Option<TemplateId>,
+    /// When the last mail of the sample was planned.
+    pub test_sent_at: Option<Timestamp>,
     /// Campaign parameters of its links.
     pub utm: UtmParameters,
     /// Stored for clients.
@@ -79,6 +88,8 @@ pub struct BroadcastDraft {
     pub audience: Audience,
     /// See [`Broadcast::variations`].
     pub variations: Vec<Variation>,
+    /// See [`Broadcast::test`].
+    pub test: Option<AbTest>,
     /// See [`Broadcast::utm`].
     pub utm: UtmParameters,
     /// See [`Broadcast::metadata`].
@@ -87,7 +98,7 @@ pub struct BroadcastDraft {
 
 impl BroadcastDraft {
     /// # Errors
-    /// When the name is empty or too long, or there is not exactly one variation.
+    /// When the name is empty or too long, or the number of variations is wrong.
     pub fn into_broadcast(self, id: BroadcastId, now: Timestamp) -> Result<Broadcast, Invalid> {
         let name = self.checked_name()?;
         Ok(Broadcast {
@@ -95,6 +106,9 @@ impl BroadcastDraft {
             name,
             audience: self.audience,
             variations: self.variations,
+            test: self.test,
+            winning_template: None,
+            test_sent_at: None,
             utm: self.utm,
             metadata: self.metadata,
             schedule: None,
@@ -110,13 +124,31 @@ impl BroadcastDraft {
     /// The name without spaces around it, when the draft keeps every rule.
     fn checked_name(&self) -> Result<String, Invalid> {
         let name = required_text(&self.name, 255).map_err(|e| Invalid::one("/name", e))?;
-        if self.variations.len() != 1 {
-            return Err(Invalid::one("/test_settings/variations", "must name exactly one template"));
+        let (good, rule) = match self.test {
+            None => (self.variations.len() == 1, "must name exactly one template"),
+            Some(_) => ((2..=8).contains(&self.variations.len()), "must name 2 to 8 templates"),
+        };
+        if !good {
+            return Err(Invalid::one("/test_settings/variations", rule));
+        }
+        let templates: HashSet<_> = self.variations.iter().map(|v| &v.template_id).collect();
+        if templates.len() < self.variations.len() {
+            return Err(Invalid::one("/test_settings/variations", "must name each template once"));
         }
         self.audience.check()?;
         Ok(name)
     }
 }
+
+/// Statuses of a broadcast on its course, as a refusal names them.
+const RUNNING: &str = "scheduled, processing, testing, test_completed, winner_selected, processed";
+/// Those and a pause.
+const RUNNING_OR_PAUSED: &str =
+    "scheduled, processing, testing, test_completed, winner_selected, processed, paused";
+/// Those in which mails are sent.
+const STARTED: &str = "processing, testing, test_completed, winner_selected, processed";
+/// Those in which nobody is being planned.
+const DELETABLE: &str = "draft, scheduled, test_completed, processed, paused, cancelled";
 
 /// Why a broadcast was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +195,15 @@ impl Broadcast {
             return Err(self.state.refuse("updated", "draft, scheduled, paused").into());
         }
         self.name = draft.checked_name()?;
+        let begun = self.state.started_at().is_some();
+        let templates = |variations: &[Variation]| -> Vec<TemplateId> {
+            variations.iter().map(|v| v.template_id.clone()).collect()
+        };
+        let same = self.test == draft.test && templates(&self.variations) == templates(&draft.variations);
+        if begun && !same && (self.test.is_some() || draft.test.is_some()) {
+            let rule = "cannot change once mails are compared";
+            return Err(Invalid::one("/test_settings", rule).into());
+        }
         self.reschedule(moment, now)?;
         if self.audience != draft.audience {
             self.audience = draft.audience;
@@ -170,10 +211,14 @@ impl Broadcast {
             if let BroadcastState::Paused { before, .. } = &mut self.state
                 && let Progress::Processed { started_at, .. } = *before
             {
-                *before = Progress::Processing { started_at };
+                *before = match self.winning_template {
+                    None => Progress::Processing { started_at },
+                    Some(_) => Progress::WinnerSelected { started_at },
+                };
             }
         }
         self.variations = draft.variations;
+        self.test = draft.test;
         self.utm = draft.utm;
         self.metadata = draft.metadata;
         self.updated_at = now;
@@ -204,11 +249,11 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Takes another version of its template for those who are not planned yet. Does nothing before
-    /// it was started.
-    pub fn use_template_version(&mut self, version: i64) {
+    /// Takes other versions of its templates for those who are not planned yet. Does nothing before it
+    /// was started.
+    pub fn use_template_versions(&mut self, versions: Vec<i64>) {
         if let Some(launch) = &mut self.launch {
-            launch.template_version = version;
+            launch.template_versions = versions;
         }
     }
 
@@ -254,7 +299,10 @@ impl Broadcast {
     }
 
     fn begin(&mut self, launch: Launch, now: Timestamp) {
-        self.state = BroadcastState::Running(Progress::Processing { started_at: now });
+        self.state = BroadcastState::Running(match self.test {
+            None => Progress::Processing { started_at: now },
+            Some(_) => Progress::Testing { started_at: now },
+        });
         self.launch = Some(launch);
         self.updated_at = now;
     }
@@ -262,7 +310,66 @@ impl Broadcast {
     /// Whether its recipients are being planned.
     #[must_use]
     pub fn is_in_planning(&self) -> bool {
-        matches!(self.state, BroadcastState::Running(Progress::Processing { .. }))
+        matches!(
+            self.state,
+            BroadcastState::Running(
+                Progress::Processing { .. } | Progress::Testing { .. } | Progress::WinnerSelected { .. }
+            )
+        )
+    }
+
+    /// Whether only a sample is being planned.
+    #[must_use]
+    pub fn is_testing(&self) -> bool {
+        matches!(self.state, BroadcastState::Running(Progress::Testing { .. }))
+    }
+
+    /// Whether the rates are to choose the content now.
+    #[must_use]
+    pub fn is_to_be_decided(&self, now: Timestamp) -> bool {
+        let BroadcastState::Running(Progress::TestCompleted { due_at, .. }) = self.state else {
+            return false;
+        };
+        due_at.is_some_and(|due| due <= now)
+    }
+
+    /// Which content a member of the audience gets; `None` when it is not its turn.
+    #[must_use]
+    pub fn variation_for(&self, email: &EmailAddress) -> Option<u8> {
+        match (&self.test, &self.winning_template) {
+            (Some(test), _) if self.is_testing() => test.draw(&self.id, email, self.variations.len()),
+            (Some(_), Some(winner)) => self.variation_of(winner),
+            _ => Some(0),
+        }
+    }
+
+    /// The place of a template among the contents.
+    #[must_use]
+    pub fn variation_of(&self, template: &TemplateId) -> Option<u8> {
+        let place = self.variations.iter().position(|v| v.template_id == *template)?;
+        u8::try_from(place).ok()
+    }
+
+    /// Chooses the content for the rest of the audience.
+    ///
+    /// # Errors
+    /// When it is not being tested, or the template is none of its contents.
+    pub fn select_winner(&mut self, template: &TemplateId, now: Timestamp) -> Result<(), EditError> {
+        let BroadcastState::Running(
+            Progress::Testing { started_at } | Progress::TestCompleted { started_at, .. },
+        ) = self.state
+        else {
+            return Err(self.state.refuse("given a winner", "testing, test_completed").into());
+        };
+        if self.variation_of(template).is_none() {
+            return Err(Invalid::one("/template_id", "must be one of the variations").into());
+        }
+        self.winning_template = Some(template.clone());
+        self.test_sent_at = self.test_sent_at.or(Some(now));
+        self.state = BroadcastState::Running(Progress::WinnerSelected { started_at });
+        self.cursor = None;
+        self.updated_at = now;
+        Ok(())
     }
 
     /// When a recipient is to be mailed: at once, or when its own clock shows the time of the schedule.
@@ -289,7 +396,7 @@ impl Broadcast {
 
     fn stop(&mut self, reason: Option<String>, now: Timestamp) -> Result<(), IllegalTransition> {
         let BroadcastState::Running(before) = self.state else {
-            return Err(self.state.refuse("paused", "scheduled, processing, processed"));
+            return Err(self.state.refuse("paused", RUNNING));
         };
         self.state = BroadcastState::Paused { before, paused_at: now, reason };
         self.updated_at = now;
@@ -315,7 +422,7 @@ impl Broadcast {
     /// When it is a draft or was cancelled before.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
         let (BroadcastState::Running(before) | BroadcastState::Paused { before, .. }) = self.state else {
-            return Err(self.state.refuse("cancelled", "scheduled, processing, processed, paused"));
+            return Err(self.state.refuse("cancelled", RUNNING_OR_PAUSED));
         };
         self.state = BroadcastState::Cancelled { before, cancelled_at: now };
         self.updated_at = now;
@@ -329,7 +436,7 @@ impl Broadcast {
     pub fn check_retryable(&self) -> Result<(), IllegalTransition> {
         let started = matches!(&self.state, BroadcastState::Running(p) if p.started_at().is_some());
         if !started {
-            return Err(self.state.refuse("retried", "processing, processed"));
+            return Err(self.state.refuse("retried", STARTED));
         }
         Ok(())
     }
@@ -340,7 +447,7 @@ impl Broadcast {
     /// While its recipients are being planned.
     pub fn check_deletable(&self) -> Result<(), IllegalTransition> {
         if self.is_in_planning() {
-            return Err(self.state.refuse("deleted", "draft, scheduled, processed, paused, cancelled"));
+            return Err(self.state.refuse("deleted", DELETABLE));
         }
         Ok(())
     }
@@ -352,18 +459,32 @@ impl Broadcast {
         self.updated_at = now;
     }
 
-    /// Notes that the whole audience is planned. Does nothing unless it is being processed.
+    /// Notes that the whole audience is planned, or the whole sample of a test. Does nothing unless it
+    /// is being planned.
     pub fn complete(&mut self, now: Timestamp) {
-        if let BroadcastState::Running(Progress::Processing { started_at }) = self.state {
-            self.state = BroadcastState::Running(Progress::Processed { started_at, completed_at: now });
-            self.updated_at = now;
-        }
+        let BroadcastState::Running(progress) = self.state else { return };
+        let progress = match progress {
+            Progress::Processing { started_at } | Progress::WinnerSelected { started_at } => {
+                Progress::Processed { started_at, completed_at: now }
+            }
+            Progress::Testing { started_at } => {
+                self.cursor = None;
+                self.test_sent_at = Some(now);
+                let wait = self.test.as_ref().and_then(AbTest::decided_after);
+                Progress::TestCompleted { started_at, due_at: wait.map(|wait| now + wait) }
+            }
+            _ => return,
+        };
+        self.state = BroadcastState::Running(progress);
+        self.updated_at = now;
     }
 
-    /// The template that mails are made from.
+    /// The template of a content and its version, once it was started.
     #[must_use]
-    pub fn template(&self) -> Option<&TemplateId> {
-        self.variations.first().map(|v| &v.template_id)
+    pub fn content(&self, variation: u8) -> Option<(&TemplateId, i64)> {
+        let template = &self.variations.get(usize::from(variation))?.template_id;
+        let version = self.launch.as_ref()?.template_versions.get(usize::from(variation))?;
+        Some((template, *version))
     }
 }
 
@@ -385,6 +506,7 @@ mod tests {
                 exclude_unsubscribed: true,
             },
             variations: vec![variation],
+            test: None,
             utm: UtmParameters::default(),
             metadata: None,
         }
@@ -393,7 +515,7 @@ mod tests {
     }
 
     fn launch() -> Launch {
-        Launch { template_version: 1, integration: IntegrationId::from_uuid(uuid::Uuid::from_u128(1)) }
+        Launch { template_versions: vec![1], integration: IntegrationId::from_uuid(uuid::Uuid::from_u128(1)) }
     }
 
     #[test]
@@ -412,9 +534,9 @@ mod tests {
     }
 
     fn draft_to(list: &str) -> BroadcastDraft {
-        let Broadcast { name, audience, variations, utm, metadata, .. } = broadcast();
+        let Broadcast { name, audience, variations, test, utm, metadata, .. } = broadcast();
         let audience = Audience { list: ListId::parse(list).unwrap(), ..audience };
-        BroadcastDraft { name, audience, variations, utm, metadata }
+        BroadcastDraft { name, audience, variations, test, utm, metadata }
     }
 
     #[test]
@@ -435,13 +557,12 @@ mod tests {
     #[test]
     fn each_refusal_names_what_is_allowed() {
         let mut draft = broadcast();
-        assert_eq!(draft.pause(at(1)).unwrap_err().allowed, "scheduled, processing, processed");
+        assert_eq!(draft.pause(at(1)).unwrap_err().allowed, RUNNING);
         assert_eq!(draft.resume(at(1)).unwrap_err().allowed, "paused");
-        assert_eq!(draft.cancel(at(1)).unwrap_err().allowed, "scheduled, processing, processed, paused");
+        assert_eq!(draft.cancel(at(1)).unwrap_err().allowed, RUNNING_OR_PAUSED);
         draft.start(launch(), at(1)).unwrap();
         let mut running = draft;
-        let deletable = "draft, scheduled, processed, paused, cancelled";
-        assert_eq!(running.check_deletable().unwrap_err().allowed, deletable);
+        assert_eq!(running.check_deletable().unwrap_err().allowed, DELETABLE);
         let EditError::Transition(refused) =
             running.edit(draft_to("news"), Rescheduling::Keep, at(2)).unwrap_err()
         else {
@@ -516,6 +637,59 @@ mod tests {
         assert_eq!(draft.audience.lists(), [&list("news"), &list("vip")]);
         draft.audience.excluded_lists = vec![list("vip")];
         assert_eq!(draft.checked_name().unwrap_err().0[0].pointer, "/audience/exclude_lists");
+    }
+
+    fn compared(winner: WinnerChoice) -> Broadcast {
+        let mut broadcast = broadcast();
+        let variation = |name: &str| Variation {
+            variation_name: name.into(),
+            template_id: TemplateId::parse(name).unwrap(),
+        };
+        broadcast.variations = ["a", "b"].map(variation).to_vec();
+        broadcast.test = Some(AbTest::new(50, winner).unwrap());
+        broadcast.start(Launch { template_versions: vec![1, 2], ..launch() }, at(1)).unwrap();
+        broadcast
+    }
+
+    #[test]
+    fn a_test_ends_with_its_sample_and_goes_on_with_its_winner() {
+        let mut broadcast = compared(WinnerChoice::ByHand);
+        assert_eq!(broadcast.state.name(), "testing");
+        broadcast.advance(EmailAddress::parse("zoe@shop.example").unwrap(), 1, at(1));
+        broadcast.complete(at(2));
+        assert_eq!((broadcast.state.name(), broadcast.cursor.clone()), ("test_completed", None));
+        assert!(!broadcast.is_to_be_decided(at(9_999_999)), "a person decides");
+        let other = TemplateId::parse("t").unwrap();
+        assert!(matches!(broadcast.select_winner(&other, at(3)), Err(EditError::Invalid(_))));
+        broadcast.select_winner(&TemplateId::parse("b").unwrap(), at(3)).unwrap();
+        let someone = EmailAddress::parse("ana@shop.example").unwrap();
+        assert_eq!(broadcast.variation_for(&someone), Some(1));
+        broadcast.complete(at(4));
+        assert_eq!(broadcast.state.name(), "processed");
+        assert!(matches!(
+            broadcast.select_winner(&TemplateId::parse("a").unwrap(), at(5)),
+            Err(EditError::Transition(_))
+        ));
+    }
+
+    #[test]
+    fn rates_decide_after_the_duration_unless_it_is_paused() {
+        let metric = WinnerMetric::OpenRate;
+        let mut broadcast = compared(WinnerChoice::Automatic { metric, hours: 1 });
+        broadcast.complete(at(10));
+        assert!(!broadcast.is_to_be_decided(at(3_609)) && broadcast.is_to_be_decided(at(3_610)));
+        broadcast.pause(at(20)).unwrap();
+        assert!(!broadcast.is_to_be_decided(at(3_610)));
+        broadcast.resume(at(30)).unwrap();
+        assert!(broadcast.is_to_be_decided(at(3_610)));
+    }
+
+    #[test]
+    fn what_is_compared_does_not_change_once_it_was_started() {
+        let mut broadcast = compared(WinnerChoice::ByHand);
+        broadcast.pause(at(2)).unwrap();
+        let refused = broadcast.edit(draft_to("news"), Rescheduling::Keep, at(3)).unwrap_err();
+        assert!(matches!(refused, EditError::Invalid(_)));
     }
 
     #[test]

@@ -158,6 +158,12 @@ fn cases() -> Vec<Case> {
             json!({"workspace_id": "WS", "id": BROADCAST, "send_now": true}),
         ),
         post("/api/broadcasts.retryFailed", Write("broadcasts"), with_id(BROADCAST)),
+        get("/api/broadcasts.getTestResults", Read("broadcasts"), &named(BROADCAST)),
+        post(
+            "/api/broadcasts.selectWinner",
+            Write("broadcasts"),
+            json!({"workspace_id": "WS", "id": BROADCAST, "template_id": "t"}),
+        ),
         get("/api/broadcasts.ledger", Read("broadcasts"), &named(BROADCAST)),
         get("/api/messages.list", Read("message_history"), "workspace_id=WS"),
         get(

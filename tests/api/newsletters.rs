@@ -136,7 +136,7 @@ async fn pauses_and_resumes_lose_nobody_and_mail_nobody_twice(server: &'static S
         tenant.post("broadcasts.pause", json!({"id": id})).await.ok();
         assert_eq!(standing(&tenant, &id).await.0, "paused");
         let refused = tenant.post("broadcasts.pause", json!({"id": id})).await.problem(409);
-        assert!(refused["error"].as_str().unwrap().contains("allowed: scheduled, processing, processed"));
+        assert!(refused["error"].as_str().unwrap().contains("allowed: scheduled, processing, testing"));
         tenant.post("broadcasts.resume", json!({"id": id})).await.ok();
     }
     let ledger = tenant.account(&id, 1_500).await;
@@ -263,14 +263,57 @@ async fn several_lists_reach_everybody_once_without_who_is_left_out(server: &'st
     assert_eq!(recipients, wanted);
 }
 
+async fn contents_are_compared_on_a_sample_and_the_rest_gets_the_winner(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    draft(&tenant, 600).await;
+    tenant.template("july", mjml("July", "<mj-text>{{ contact.email }}</mj-text>")).await;
+    let compare = |percentage: u32, second: &str| {
+        json!({"name": "June", "audience": {"list": "news"}, "test_settings": {
+            "enabled": true, "sample_percentage": percentage, "auto_send_winner": false,
+            "variations": [{"variation_name": "A", "template_id": "june"},
+                {"variation_name": "B", "template_id": second}]}})
+    };
+    tenant.post("broadcasts.create", compare(101, "july")).await.problem(400);
+    tenant.post("broadcasts.create", compare(20, "june")).await.problem(400);
+    let made = tenant.post("broadcasts.create", compare(20, "july")).await.ok();
+    let id = made["broadcast"]["id"].as_str().unwrap().to_owned();
+    tenant.post("broadcasts.selectWinner", json!({"id": id, "template_id": "july"})).await.problem(409);
+    start(&tenant, &id).await;
+    let results = loop {
+        let results = tenant.get("broadcasts.getTestResults", &format!("id={id}")).await.ok();
+        let (_, ledger) = standing(&tenant, &id).await;
+        if results["status"] == "test_completed" && ledger["sent"] == ledger["planned"] {
+            break results;
+        }
+        tokio::task::yield_now().await;
+    };
+    let variation = |name: &str| results["variation_results"][name].clone();
+    let sample = variation("june")["sent"].as_u64().unwrap() + variation("july")["sent"].as_u64().unwrap();
+    assert!((60..200).contains(&sample), "about a fifth of 600: {results}");
+    assert_eq!(sink.count() as u64, sample);
+    assert_eq!(
+        (results["recommended_winner"].as_str(), variation("july")["open_rate"].as_f64()),
+        (Some("june"), Some(0.0))
+    );
+    tenant.post("broadcasts.selectWinner", json!({"id": id, "template_id": "other"})).await.problem(400);
+    tenant.post("broadcasts.selectWinner", json!({"id": id, "template_id": "july"})).await.ok();
+    assert_eq!(tenant.account(&id, 600).await["sent"], 600);
+    let distinct: HashSet<_> = sink.received().into_iter().flat_map(|m| m.to).collect();
+    assert_eq!((distinct.len(), sink.count()), (600, 600), "nobody twice, nobody missing");
+    let broadcast = tenant.get("broadcasts.get", &format!("id={id}")).await.ok()["broadcast"].clone();
+    assert_eq!(
+        (broadcast["status"].as_str(), broadcast["winning_template"].as_str()),
+        (Some("processed"), Some("july"))
+    );
+}
+
 async fn what_is_not_built_yet_is_refused(server: &'static Server) {
     let tenant = server.tenant().await;
-    let id = draft(&tenant, 0).await;
+    draft(&tenant, 0).await;
     let body = json!({"name": "x", "audience": {"list": "news", "segments": ["vip"]},
-        "test_settings": {"enabled": true, "variations": [{"template_id": "june"}, {"template_id": "june"}]}});
-    let problem = tenant.post("broadcasts.create", body).await.problem(400);
-    assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
-    tenant.post("broadcasts.selectWinner", json!({"id": id})).await.problem(404);
+        "test_settings": {"variations": [{"template_id": "june"}]}});
+    tenant.post("broadcasts.create", body).await.problem(400);
 }
 
 on_both_databases! {
@@ -285,5 +328,6 @@ on_both_databases! {
     a_scheduled_broadcast_is_moved_and_sent_at_its_moment
     a_scheduled_broadcast_is_a_draft_again_without_its_moment
     several_lists_reach_everybody_once_without_who_is_left_out
+    contents_are_compared_on_a_sample_and_the_rest_gets_the_winner
     what_is_not_built_yet_is_refused
 }

@@ -5,7 +5,7 @@ use crate::{
     cases,
     samples::{
         address, at, audience, broadcast, broadcast_delivery, broadcast_id, integration_id, list, list_id,
-        message_id, patch, recipient,
+        message, message_id, patch, recipient, template_id,
     },
 };
 use application::{
@@ -15,11 +15,12 @@ use application::{
 use chrono::Duration;
 use domain::{
     broadcasts::{
-        Audience, AudienceMember, Audit, Broadcast, Launch, Ledger, Recipient, RecipientState, Schedule,
-        SkipReason, Skipped,
+        AbTest, Audience, AudienceMember, Audit, Broadcast, Launch, Ledger, Recipient, RecipientState,
+        Schedule, SkipReason, Skipped, Variation, VariationResult, WinnerChoice, WinnerMetric,
     },
     ids::SegmentId,
     lists::MembershipStatus,
+    messages::Message,
     timezones::Timezone,
     utm::UtmParameters,
 };
@@ -38,6 +39,8 @@ cases![
     broadcasts_being_processed_are_planned,
     scheduled_broadcasts_are_planned_when_their_moment_has_come,
     no_moment_is_due_when_nothing_is_scheduled,
+    tests_are_planned_until_their_sample_is_and_again_when_it_is_decided,
+    results_of_a_test_count_its_sample_alone,
     who_is_on_several_lists_is_reached_once_through_the_first,
     who_left_the_first_list_is_reached_through_the_next,
     who_is_on_an_excluded_list_in_whatever_standing_is_left_out,
@@ -67,7 +70,7 @@ async fn keep(store: &Store, broadcasts: &[Broadcast]) {
 }
 
 fn launch() -> Launch {
-    Launch { template_version: 4, integration: integration_id(1) }
+    Launch { template_versions: vec![4], integration: integration_id(1) }
 }
 
 fn processing(number: u32, created: i64) -> Broadcast {
@@ -132,7 +135,14 @@ async fn every_state_is_kept(store: &Store) {
         broadcast.pause_because("no provider", at(20)).unwrap();
         broadcast
     };
+    let mut decided = compared(12);
+    decided.complete(at(30));
+    let completed = Broadcast { id: broadcast_id(13), ..decided.clone() };
+    decided.select_winner(&decided.variations[1].template_id.clone(), at(40)).unwrap();
     let all = [
+        compared(11),
+        decided,
+        completed,
         unable,
         scheduled(8, "01:00"),
         stopped(scheduled(9, "01:00"), true),
@@ -226,6 +236,59 @@ async fn scheduled_broadcasts_are_planned_when_their_moment_has_come(store: &Sto
     assert_eq!(store.broadcasts_in_planning(before).await.unwrap(), []);
     assert_eq!(store.broadcasts_in_planning(one).await.unwrap(), [broadcast_id(3)]);
     assert_eq!(store.broadcasts_in_planning(two).await.unwrap(), [3, 2].map(broadcast_id));
+}
+
+/// A started test of two contents, of which the rates choose one an hour after its end.
+fn compared(number: u32) -> Broadcast {
+    let auto = WinnerChoice::Automatic { metric: WinnerMetric::ClickRate, hours: 1 };
+    let second = Variation { variation_name: "B".to_owned(), template_id: template_id("other") };
+    let mut broadcast = broadcast(number, 0);
+    broadcast.variations.push(second);
+    broadcast.test = Some(AbTest::new(20, auto).unwrap());
+    let launch = Launch { template_versions: vec![4, 2], ..launch() };
+    broadcast.start(launch, at(10)).unwrap();
+    broadcast
+}
+
+async fn tests_are_planned_until_their_sample_is_and_again_when_it_is_decided(store: &Store) {
+    let mut completed = compared(2);
+    completed.complete(at(20));
+    let mut decided = compared(3);
+    decided.select_winner(&template_id("other"), at(30)).unwrap();
+    keep(store, &[compared(1), completed, decided]).await;
+    let mut store = store.read().await;
+    let due = at(20) + Duration::hours(1);
+    assert_eq!(store.next_broadcast_due().await.unwrap(), Some(due));
+    let mut before = store.broadcasts_in_planning(due - Duration::seconds(1)).await.unwrap();
+    before.sort();
+    assert_eq!(before, [1, 3].map(broadcast_id));
+    assert_eq!(store.broadcasts_in_planning(due).await.unwrap().len(), 3);
+}
+
+async fn results_of_a_test_count_its_sample_alone(store: &Store) {
+    let mut unit = store.write().await;
+    let line = |n: u32, variation: u8, in_test: bool| Recipient {
+        variation,
+        in_test,
+        ..recipient(&format!("c{n}"), n)
+    };
+    let lines = [line(1, 0, true), line(2, 1, true), line(3, 1, true), line(4, 1, false)];
+    unit.insert_recipients_if_absent(&lines).await.unwrap();
+    let opened = |number: u32, name: &str| Message {
+        broadcast: Some(broadcast_id(1)),
+        delivered_at: Some(at(1)),
+        opened_at: Some(at(2)),
+        ..message(number, name, 0)
+    };
+    let clicked = Message { clicked_at: Some(at(3)), ..opened(2, "c2") };
+    unit.insert_messages_if_absent(&[clicked, message(3, "c3", 0), opened(4, "c4")]).await.unwrap();
+    let states = [2, 3, 4].map(|n| (broadcast_id(1), message_id(n), RecipientState::Sent));
+    unit.set_recipient_states(&states).await.unwrap();
+    let results = unit.variation_results(&broadcast_id(1)).await.unwrap();
+    let none = VariationResult { recipients: 1, ..VariationResult::default() };
+    let some = VariationResult { variation: 1, recipients: 2, sent: 2, delivered: 1, opened: 1, clicked: 1 };
+    assert_eq!(results, [none, some]);
+    assert_eq!(unit.variation_results(&broadcast_id(2)).await.unwrap(), []);
 }
 
 async fn no_moment_is_due_when_nothing_is_scheduled(store: &Store) {

@@ -167,6 +167,7 @@ pub fn broadcast(number: u32, created: i64) -> Broadcast {
         name: format!("News {number}"),
         audience: audience(&["news"], &[]),
         variations: vec![Variation { variation_name: "A".to_owned(), template_id: template_id("news") }],
+        test: None,
         utm: UtmParameters { campaign: "june".to_owned(), ..UtmParameters::default() },
         metadata: Some(object(json!({"team": "news"}))),
     }
@@ -192,6 +193,7 @@ pub fn recipient(name: &str, message: u32) -> Recipient {
         email: address(name),
         list: list_id("news"),
         variation: 0,
+        in_test: false,
         message: message_id(message),
         state: RecipientState::Queued,
         planned_at: at(0),

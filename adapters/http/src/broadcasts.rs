@@ -3,6 +3,7 @@
 mod bodies;
 mod ledger;
 mod schedule;
+mod testing;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
 use bodies::{BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, UpdateBody, broadcast};
@@ -10,6 +11,7 @@ use domain::{ids::BroadcastId, validation::Invalid};
 use ledger::{LedgerAnswer, RetriedAnswer, RetryBody};
 use poem_openapi::{OpenApi, param::Query, payload::Json};
 use schedule::StartBody;
+use testing::{TestResultsAnswer, WinnerBody};
 
 pub(crate) struct BroadcastsApi(pub(crate) Shared);
 
@@ -49,8 +51,8 @@ impl BroadcastsApi {
         bearer: Bearer,
         /// The workspace.
         workspace_id: Query<String>,
-        /// Only with this status: `draft`, `scheduled`, `processing`, `processed`, `paused` or
-        /// `cancelled`.
+        /// Only with this status: `draft`, `scheduled`, `processing`, `testing`, `test_completed`,
+        /// `winner_selected`, `processed`, `paused` or `cancelled`.
         status: Query<Option<String>>,
         /// 50 by default, at most 100.
         limit: Query<Option<u32>>,
@@ -141,6 +143,38 @@ impl BroadcastsApi {
     ) -> Result<Json<DoneAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         self.0.broadcasts.cancel(&caller, &broadcast_id(&body.id.0)?).await?;
+        Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// How the contents of a broadcast do in its test
+    ///
+    /// Mails of the sample alone are counted.
+    #[oai(path = "/broadcasts.getTestResults", method = "get", operation_id = "broadcastsGetTestResults")]
+    async fn test_results(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The broadcast.
+        id: Query<String>,
+    ) -> Result<Json<TestResultsAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let results = self.0.broadcasts.test_results(&caller, &broadcast_id(&id.0)?).await?;
+        Ok(Json(results.into()))
+    }
+
+    /// Chooses the content for the rest of the audience
+    ///
+    /// A test that still runs ends with it.
+    #[oai(path = "/broadcasts.selectWinner", method = "post", operation_id = "broadcastsSelectWinner")]
+    async fn select_winner(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<WinnerBody>,
+    ) -> Result<Json<DoneAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let (id, template) = body.read()?;
+        self.0.broadcasts.select_winner(&caller, &id, &template).await?;
         Ok(Json(DoneAnswer { success: true }))
     }
 

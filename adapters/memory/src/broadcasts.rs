@@ -10,6 +10,7 @@ use domain::{
     Timestamp,
     broadcasts::{
         Audience, AudienceMember, Audit, Broadcast, BroadcastState, Ledger, Recipient, RecipientState,
+        VariationResult,
     },
     contacts::{Contact, ContactField},
     email_address::EmailAddress,
@@ -17,7 +18,10 @@ use domain::{
     lists::{Membership, MembershipStatus},
     timezones::Timezone,
 };
-use std::{cmp::Reverse, collections::btree_map::Entry};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, btree_map::Entry},
+};
 
 #[async_trait]
 impl BroadcastStore for MemorySession<WorkspaceState> {
@@ -46,7 +50,7 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
 
     async fn broadcasts_in_planning(&mut self, now: Timestamp) -> Result<Vec<BroadcastId>, StoreError> {
         self.look(|state| {
-            let planned = |b: &&Broadcast| b.is_in_planning() || b.is_due(now);
+            let planned = |b: &&Broadcast| b.is_in_planning() || b.is_due(now) || b.is_to_be_decided(now);
             let mut found: Vec<_> = state.broadcasts.values().filter(planned).collect();
             let progress = |b: &Broadcast| b.state.progress().copied();
             found.sort_by_key(|b| {
@@ -183,6 +187,27 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
 
     async fn audit(&mut self, broadcast: &BroadcastId) -> Result<Audit, StoreError> {
         self.look(|state| state.audit(broadcast))
+    }
+
+    async fn variation_results(
+        &mut self,
+        broadcast: &BroadcastId,
+    ) -> Result<Vec<VariationResult>, StoreError> {
+        self.look(|state| {
+            let mut results: BTreeMap<u8, VariationResult> = BTreeMap::new();
+            for line in state.recipients.values().filter(|l| l.broadcast == *broadcast && l.in_test) {
+                let result = results.entry(line.variation).or_default();
+                result.variation = line.variation;
+                result.recipients += 1;
+                result.sent += u64::from(line.state == RecipientState::Sent);
+                if let Some(message) = state.messages.get(&line.message) {
+                    result.delivered += u64::from(message.delivered_at.is_some());
+                    result.opened += u64::from(message.opened_at.is_some());
+                    result.clicked += u64::from(message.clicked_at.is_some());
+                }
+            }
+            results.into_values().collect()
+        })
     }
 
     async fn broadcast_ids_after(

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 pub struct Planned {
     /// Whether there is more to plan at once.
     pub more: bool,
-    /// When the next scheduled broadcast is due.
+    /// When the next broadcast starts or the rates of a test choose.
     pub next: Option<Timestamp>,
 }
 
@@ -23,7 +23,8 @@ impl Broadcasts {
     pub(super) const PLAN_BATCH: usize = 500;
 
     /// Plans the next part of the audience of one running broadcast: its recipients and their mails
-    /// are stored together with how far it got. Starts a scheduled one whose moment has come.
+    /// are stored together with how far it got. Starts a scheduled one whose moment has come, and lets
+    /// the rates of a test choose when it is time.
     ///
     /// # Errors
     /// When the store fails; nothing of the part is then kept.
@@ -55,11 +56,16 @@ impl Broadcasts {
             self.start_due(workspace, id, purpose).await?;
             return Ok(true);
         }
+        if broadcast.is_to_be_decided(now) {
+            drop(store);
+            self.decide(workspace, id, purpose).await?;
+            return Ok(true);
+        }
         // Paused, cancelled or completed since the list was read.
         if !broadcast.is_in_planning() {
             return Ok(false);
         }
-        let Some(launch) = broadcast.launch.clone().filter(|_| broadcast.template().is_some()) else {
+        let Some(launch) = broadcast.launch.clone() else {
             broadcast.complete(now);
             store.update_broadcast(&broadcast).await?;
             store.commit().await?;
@@ -67,13 +73,16 @@ impl Broadcasts {
         };
         let cursor = broadcast.cursor.as_ref();
         let members = store.audience_after(&broadcast.audience, cursor, Self::PLAN_BATCH).await?;
-        let lines: Vec<_> = members
+        let chosen: Vec<_> =
+            members.iter().filter_map(|m| Some((m, broadcast.variation_for(&m.email)?))).collect();
+        let lines: Vec<_> = chosen
             .iter()
-            .map(|member| Recipient {
+            .map(|(member, variation)| Recipient {
                 broadcast: broadcast.id.clone(),
                 email: member.email.clone(),
                 list: member.list.clone(),
-                variation: 0,
+                variation: *variation,
+                in_test: broadcast.is_testing(),
                 message: self.next_message(),
                 state: RecipientState::Queued,
                 planned_at: now,
@@ -82,9 +91,9 @@ impl Broadcasts {
         let planned: HashSet<_> = store.insert_recipients_if_absent(&lines).await?.into_iter().collect();
         let deliveries: Vec<_> = lines
             .iter()
-            .zip(&members)
+            .zip(&chosen)
             .filter(|(line, _)| planned.contains(&line.message))
-            .filter_map(|(line, member)| {
+            .filter_map(|(line, (member, _))| {
                 self.mail(&broadcast, &launch, line, broadcast.due_for(member.timezone, now))
             })
             .collect();

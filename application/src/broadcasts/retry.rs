@@ -80,12 +80,13 @@ impl Broadcasts {
         line: &Recipient,
         due_at: Timestamp,
     ) -> Option<Delivery> {
+        let (template, template_version) = broadcast.content(line.variation)?;
         Some(Delivery {
             message: line.message.clone(),
             source: DeliverySource::Broadcast { broadcast: broadcast.id.clone(), list: line.list.clone() },
             recipient: line.email.clone(),
-            template: broadcast.template()?.clone(),
-            template_version: launch.template_version,
+            template: template.clone(),
+            template_version,
             integration: launch.integration,
             attempts: 0,
             due_at,

@@ -1,6 +1,6 @@
 //! Starting a broadcast, at once or at its moment.
 
-use super::{Broadcasts, BroadcastsError, course::locked, latest_version};
+use super::{Broadcasts, BroadcastsError, course::locked, latest_versions};
 use crate::{
     access::Caller,
     directory::active_workspace,
@@ -16,7 +16,7 @@ impl Broadcasts {
     /// Starts a draft at once.
     ///
     /// # Errors
-    /// Without `broadcasts:write`, when it is no draft, or its template or a provider is missing.
+    /// Without `broadcasts:write`, when it is no draft, or a template or a provider is missing.
     #[tracing::instrument(name = "broadcasts.send_now", skip_all)]
     pub async fn send_now(&self, caller: &Caller, id: &BroadcastId) -> Result<(), BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
@@ -25,17 +25,17 @@ impl Broadcasts {
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = locked(store.as_mut(), id).await?;
-        let template_version = latest_version(store.as_mut(), &broadcast).await?;
-        broadcast.start(Launch { template_version, integration }, self.clock.now())?;
+        let template_versions = latest_versions(store.as_mut(), &broadcast).await?;
+        broadcast.start(Launch { template_versions, integration }, self.clock.now())?;
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
         Ok(())
     }
 
-    /// Lets a draft start at a moment, with the version of its template that is the latest then.
+    /// Lets a draft start at a moment, with the versions of its templates that are the latest then.
     ///
     /// # Errors
-    /// Without `broadcasts:write`, when it is no draft, the moment has passed, or its template or a
+    /// Without `broadcasts:write`, when it is no draft, the moment has passed, or a template or a
     /// provider is missing.
     #[tracing::instrument(name = "broadcasts.schedule", skip_all)]
     pub async fn schedule(
@@ -51,7 +51,7 @@ impl Broadcasts {
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = locked(store.as_mut(), id).await?;
-        latest_version(store.as_mut(), &broadcast).await?;
+        latest_versions(store.as_mut(), &broadcast).await?;
         broadcast.schedule(schedule, self.clock.now())?;
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
@@ -73,9 +73,9 @@ impl Broadcasts {
             return Ok(());
         };
         let launch = match provider {
-            Ok(integration) => latest_version(store.as_mut(), &broadcast)
+            Ok(integration) => latest_versions(store.as_mut(), &broadcast)
                 .await
-                .map(|template_version| Launch { template_version, integration }),
+                .map(|template_versions| Launch { template_versions, integration }),
             Err(error) => Err(error),
         };
         match launch {

@@ -5,7 +5,9 @@ use crate::page::Counted;
 use async_trait::async_trait;
 use domain::{
     Timestamp,
-    broadcasts::{Audience, AudienceMember, Audit, Broadcast, Ledger, Recipient, RecipientState},
+    broadcasts::{
+        Audience, AudienceMember, Audit, Broadcast, Ledger, Recipient, RecipientState, VariationResult,
+    },
     email_address::EmailAddress,
     ids::{BroadcastId, MessageId},
 };
@@ -27,10 +29,11 @@ pub trait BroadcastStore {
         offset: u64,
     ) -> Result<Counted<Broadcast>, StoreError>;
 
-    /// Broadcasts whose recipients are still being planned, and scheduled ones whose moment has come.
+    /// Broadcasts whose recipients are still being planned, and before them scheduled ones whose moment
+    /// has come and tests of which the rates are to choose a content now.
     async fn broadcasts_in_planning(&mut self, now: Timestamp) -> Result<Vec<BroadcastId>, StoreError>;
 
-    /// The earliest moment of a scheduled broadcast.
+    /// The earliest moment at which a broadcast starts or the rates of a test choose.
     async fn next_broadcast_due(&mut self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Up to `size` people that a broadcast goes to, each once, in the order of their addresses behind
@@ -88,6 +91,12 @@ pub trait BroadcastStore {
     /// The account of a broadcast and its mails in the queue, counted at one moment. Looks through the
     /// whole queue.
     async fn audit(&mut self, broadcast: &BroadcastId) -> Result<Audit, StoreError>;
+
+    /// What became of the mails of a test, by variation; without one that nobody was tested with.
+    async fn variation_results(
+        &mut self,
+        broadcast: &BroadcastId,
+    ) -> Result<Vec<VariationResult>, StoreError>;
 
     /// The identifiers of all broadcasts behind one, in their order.
     async fn broadcast_ids_after(

@@ -26,6 +26,7 @@ fn draft() -> BroadcastDraft {
             exclude_unsubscribed: true,
         },
         variations: vec![Variation { variation_name: "A".into(), template_id: welcome() }],
+        test: None,
         utm: UtmParameters::default(),
         metadata: None,
     }
@@ -529,8 +530,10 @@ async fn every_use_case_needs_its_permission() {
         stage.broadcasts.delete(&no_write, &id).await.unwrap_err().kind(),
         stage.broadcasts.retry_failed(&no_write, &id, false).await.unwrap_err().kind(),
         stage.broadcasts.get(&no_read, &id).await.unwrap_err().kind(),
+        stage.broadcasts.select_winner(&no_write, &id, &welcome()).await.unwrap_err().kind(),
+        stage.broadcasts.test_results(&no_read, &id).await.unwrap_err().kind(),
         stage.broadcasts.list(&no_read, None, 1, 0).await.unwrap_err().kind(),
         stage.broadcasts.ledger(&no_read, &id).await.unwrap_err().kind(),
     ];
-    assert_eq!(kinds, [FailureKind::Forbidden; 12]);
+    assert_eq!(kinds, [FailureKind::Forbidden; 14]);
 }

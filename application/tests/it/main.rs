@@ -5,6 +5,7 @@ mod support;
 
 mod api_keys;
 mod attachments;
+mod broadcast_tests;
 mod broadcasts;
 mod connections;
 mod contacts;

@@ -114,6 +114,8 @@ pub struct Recipient {
     pub list: ListId,
     /// Which of the broadcast's variations the mail is made from, counted from zero.
     pub variation: u8,
+    /// Whether it was planned as part of the sample of a test.
+    pub in_test: bool,
     /// The message made for this recipient; the latest one when it was tried again.
     pub message: MessageId,
     /// What became of it.

@@ -15,6 +15,23 @@ pub enum Progress {
         /// When it was started.
         started_at: Timestamp,
     },
+    /// The sample of its test is being planned and mailed.
+    Testing {
+        /// When it was started.
+        started_at: Timestamp,
+    },
+    /// The sample is planned; the rest waits for the choice of a content.
+    TestCompleted {
+        /// When it was started.
+        started_at: Timestamp,
+        /// When the rates choose; `None` when a person does.
+        due_at: Option<Timestamp>,
+    },
+    /// A content was chosen: the rest is being planned and mailed.
+    WinnerSelected {
+        /// When it was started.
+        started_at: Timestamp,
+    },
     /// Every recipient has been planned; mails may still wait in the queue.
     Processed {
         /// When it was started.
@@ -31,15 +48,19 @@ impl Progress {
         match self {
             Self::Scheduled { .. } => "scheduled",
             Self::Processing { .. } => "processing",
+            Self::Testing { .. } => "testing",
+            Self::TestCompleted { .. } => "test_completed",
+            Self::WinnerSelected { .. } => "winner_selected",
             Self::Processed { .. } => "processed",
         }
     }
 
-    /// When it begins, while it waits for that.
+    /// When it begins or its content is chosen, while it waits for that.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
         match self {
             Self::Scheduled { due_at } => Some(*due_at),
+            Self::TestCompleted { due_at, .. } => *due_at,
             _ => None,
         }
     }
@@ -49,7 +70,11 @@ impl Progress {
     pub fn started_at(&self) -> Option<Timestamp> {
         match self {
             Self::Scheduled { .. } => None,
-            Self::Processing { started_at } | Self::Processed { started_at, .. } => Some(*started_at),
+            Self::Processing { started_at }
+            | Self::Testing { started_at }
+            | Self::TestCompleted { started_at, .. }
+            | Self::WinnerSelected { started_at }
+            | Self::Processed { started_at, .. } => Some(*started_at),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{index, key, moment, moment_if_any, tables};
 use sea_orm::{
     DbBackend,
-    sea_query::{ColumnDef, ConditionalStatement as _, Expr, ExprTrait as _, Index, Table},
+    sea_query::{ColumnDef, Index, Table},
 };
 
 pub(super) fn create(backend: DbBackend) -> Vec<String> {
@@ -22,7 +22,10 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(ColumnDef::new("variations").json_binary().not_null())
         .col(ColumnDef::new("utm_parameters").json_binary().not_null())
         .col(ColumnDef::new("metadata").json_binary())
-        .col(ColumnDef::new("template_version").big_integer())
+        .col(ColumnDef::new("test").json_binary())
+        .col(key(backend, "winning_template", 32))
+        .col(moment_if_any("test_sent_at"))
+        .col(ColumnDef::new("template_versions").json_binary())
         .col(ColumnDef::new("integration_id").uuid())
         .col(ColumnDef::new("schedule").json_binary())
         .col(key(backend, "progress", 20))
@@ -37,13 +40,8 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(moment_if_any("paused_at"))
         .col(moment_if_any("cancelled_at"))
         .take();
-    let in_planning = index("broadcasts_in_planning", "broadcasts", &["started_at"])
-        .and_where(Expr::col("status").eq("processing"))
-        .take();
-    let scheduled = index("broadcasts_scheduled", "broadcasts", &["due_at"])
-        .and_where(Expr::col("status").eq("scheduled"))
-        .take();
-    tables(backend, &table, &[in_planning, scheduled])
+    let by_status = index("broadcasts_status", "broadcasts", &["status", "due_at"]);
+    tables(backend, &table, &[by_status])
 }
 
 fn recipients(backend: DbBackend) -> Vec<String> {
@@ -53,6 +51,7 @@ fn recipients(backend: DbBackend) -> Vec<String> {
         .col(key(backend, "contact_email", 255).not_null())
         .col(key(backend, "list_id", 32).not_null())
         .col(ColumnDef::new("variation").small_integer().not_null())
+        .col(ColumnDef::new("in_test").boolean().not_null())
         .col(key(backend, "message_id", 100).not_null())
         .col(key(backend, "state", 20).not_null())
         .col(key(backend, "skip_reason", 20))

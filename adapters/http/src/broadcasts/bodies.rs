@@ -1,13 +1,16 @@
 //! What the operations of broadcasts read and answer.
 
-use super::schedule::{ScheduleBody, ScheduleDraft};
+use super::{
+    schedule::{ScheduleBody, ScheduleDraft},
+    testing::{TestSettingsBody, TestSettingsDraft},
+};
 use crate::{
     Moment, Text,
     body::{complete, object, text_of},
 };
 use domain::{
-    broadcasts::{Audience, Broadcast, BroadcastDraft, Rescheduling, Variation},
-    ids::{BroadcastId, ListId, TemplateId, WorkspaceId},
+    broadcasts::{Audience, Broadcast, BroadcastDraft, Rescheduling},
+    ids::{BroadcastId, ListId, WorkspaceId},
     utm::UtmParameters,
     validation::{Check, Invalid},
 };
@@ -33,26 +36,6 @@ struct AudienceDraft {
     /// Kept for clients: who unsubscribed, bounced or complained is never mailed.
     #[oai(default)]
     exclude_unsubscribed: bool,
-}
-
-/// A content of a broadcast.
-#[derive(Object)]
-#[oai(rename = "VariationDraft")]
-struct VariationDraft {
-    #[oai(nullable)]
-    variation_name: Option<Text>,
-    template_id: Text,
-}
-
-/// What a broadcast is sent with.
-#[derive(Object)]
-#[oai(rename = "TestSettingsDraft")]
-struct TestSettingsDraft {
-    /// Comparing variations is not supported yet: must be left out or false.
-    #[oai(default)]
-    enabled: bool,
-    /// Exactly one.
-    variations: Vec<VariationDraft>,
 }
 
 /// Campaign parameters of links.
@@ -134,20 +117,8 @@ impl CreateBody {
         let excluded_lists = list_ids(check, "/audience/exclude_lists", self.audience.exclude_lists);
         let no_segments = self.audience.segments.is_none_or(|segments| segments.is_empty());
         check.require(no_segments, "/audience/segments", "segments are not supported yet");
-        check.require(
-            !self.test_settings.enabled,
-            "/test_settings/enabled",
-            "comparing variations is not supported yet",
-        );
         check.require(self.data_feed.is_none(), "/data_feed", "data feeds are not supported yet");
-        let mut variations = Vec::new();
-        for (n, draft) in self.test_settings.variations.into_iter().enumerate() {
-            let pointer = format!("/test_settings/variations/{n}/template_id");
-            if let Some(template_id) = check.field(&pointer, TemplateId::parse(&draft.template_id.0)) {
-                let variation_name = text_of(draft.variation_name).unwrap_or_default();
-                variations.push(Variation { variation_name, template_id });
-            }
-        }
+        let (variations, test) = self.test_settings.read(check);
         let metadata = object(check, "/metadata", self.metadata);
         let exclude_unsubscribed = self.audience.exclude_unsubscribed;
         Some(BroadcastDraft {
@@ -160,6 +131,7 @@ impl CreateBody {
                 exclude_unsubscribed,
             },
             variations,
+            test,
             utm: self.utm_parameters.map(Into::into).unwrap_or_default(),
             metadata,
         })
@@ -235,24 +207,6 @@ struct AudienceBody {
     exclude_unsubscribed: bool,
 }
 
-/// A content of a broadcast.
-#[derive(Object)]
-#[oai(rename = "Variation")]
-struct VariationBody {
-    variation_name: String,
-    template_id: String,
-}
-
-/// What a broadcast is sent with.
-#[derive(Object)]
-#[oai(rename = "TestSettings")]
-struct TestSettingsBody {
-    enabled: bool,
-    sample_percentage: u32,
-    auto_send_winner: bool,
-    variations: Vec<VariationBody>,
-}
-
 /// A broadcast.
 #[derive(Object)]
 #[oai(rename = "Broadcast", skip_serializing_if_is_none)]
@@ -262,14 +216,20 @@ pub(super) struct BroadcastBody {
     name: String,
     /// Always empty; kept for clients.
     channel_type: String,
-    /// `draft`, `scheduled`, `processing`, `processed` when every recipient is planned, `paused` or
-    /// `cancelled`.
+    /// `draft`, `scheduled`, `processing`, `testing`, `test_completed`, `winner_selected`, `processed`
+    /// when every recipient is planned, `paused` or `cancelled`.
     status: String,
     audience: AudienceBody,
     schedule: ScheduleBody,
     test_settings: TestSettingsBody,
     utm_parameters: Option<UtmBody>,
     metadata: Option<Value>,
+    /// The template that was chosen for the rest of the audience.
+    winning_template: Option<String>,
+    /// When the last mail of the sample was planned.
+    test_sent_at: Option<Moment>,
+    /// When the last mail of the rest was planned.
+    winner_sent_at: Option<Moment>,
     started_at: Option<Moment>,
     completed_at: Option<Moment>,
     paused_at: Option<Moment>,
@@ -288,10 +248,6 @@ pub(super) struct BroadcastBody {
 
 /// A broadcast as it is answered.
 pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> BroadcastBody {
-    let variations = broadcast
-        .variations
-        .into_iter()
-        .map(|v| VariationBody { variation_name: v.variation_name, template_id: v.template_id.into() });
     BroadcastBody {
         id: broadcast.id.to_string(),
         workspace_id: workspace.to_string(),
@@ -311,12 +267,14 @@ pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> Broadc
         },
         pause_reason: broadcast.state.pause_reason().map(str::to_owned),
         schedule: broadcast.schedule.into(),
-        test_settings: TestSettingsBody {
-            enabled: false,
-            sample_percentage: 0,
-            auto_send_winner: false,
-            variations: variations.collect(),
-        },
+        test_settings: TestSettingsBody::new(broadcast.test, broadcast.variations),
+        winner_sent_at: broadcast
+            .winning_template
+            .as_ref()
+            .and(broadcast.state.completed_at())
+            .map(Into::into),
+        winning_template: broadcast.winning_template.map(String::from),
+        test_sent_at: broadcast.test_sent_at.map(Into::into),
         utm_parameters: (!broadcast.utm.is_empty()).then(|| broadcast.utm.into()),
         metadata: broadcast.metadata.map(Value::Object),
         test_phase_recipient_count: 0,

@@ -17,10 +17,10 @@ use domain::{
     Timestamp,
     broadcasts::{
         Audience, AudienceMember, Audit, Broadcast, BroadcastState, Launch, Ledger, Progress, Recipient,
-        RecipientState,
+        RecipientState, VariationResult,
     },
     email_address::EmailAddress,
-    ids::{BroadcastId, IntegrationId, MessageId},
+    ids::{BroadcastId, IntegrationId, MessageId, TemplateId},
 };
 use sea_orm::{
     QueryResult,
@@ -28,7 +28,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 24] = [
     "id",
     "created_at",
     "name",
@@ -37,7 +37,7 @@ const COLUMNS: [&str; 21] = [
     "variations",
     "utm_parameters",
     "metadata",
-    "template_version",
+    "template_versions",
     "integration_id",
     "cursor",
     "enqueued_count",
@@ -50,6 +50,9 @@ const COLUMNS: [&str; 21] = [
     "progress",
     "due_at",
     "pause_reason",
+    "test",
+    "winning_template",
+    "test_sent_at",
 ];
 /// Those of [`COLUMNS`] that never change.
 const FIXED: usize = 2;
@@ -90,14 +93,14 @@ impl BroadcastStore for Session {
         let in_planning = Query::select()
             .column("id")
             .from("broadcasts")
-            .and_where(Expr::col("status").eq(constant("processing")))
+            .and_where(Expr::col("status").is_in(["processing", "testing", "winner_selected"].map(constant)))
             .order_by("started_at", Order::Asc)
             .order_by("id", Order::Asc)
             .take();
         let due = Query::select()
             .column("id")
             .from("broadcasts")
-            .and_where(Expr::col("status").eq(constant("scheduled")))
+            .and_where(Expr::col("status").is_in(["scheduled", "test_completed"].map(constant)))
             .and_where(Expr::col("due_at").lte(now))
             .order_by("due_at", Order::Asc)
             .order_by("id", Order::Asc)
@@ -112,7 +115,8 @@ impl BroadcastStore for Session {
         let query = Query::select()
             .column("due_at")
             .from("broadcasts")
-            .and_where(Expr::col("status").eq(constant("scheduled")))
+            .and_where(Expr::col("status").is_in(["scheduled", "test_completed"].map(constant)))
+            .and_where(Expr::col("due_at").is_not_null())
             .order_by("due_at", Order::Asc)
             .limit(1)
             .take();
@@ -198,6 +202,13 @@ impl BroadcastStore for Session {
         account::audit(self, broadcast).await
     }
 
+    async fn variation_results(
+        &mut self,
+        broadcast: &BroadcastId,
+    ) -> Result<Vec<VariationResult>, StoreError> {
+        account::variation_results(self, broadcast).await
+    }
+
     async fn broadcast_ids_after(
         &mut self,
         after: Option<&BroadcastId>,
@@ -219,12 +230,15 @@ fn one(id: &BroadcastId) -> SelectStatement {
 }
 
 /// The values of [`COLUMNS`].
-fn values(broadcast: &Broadcast) -> Result<[Value; 21], StoreError> {
+fn values(broadcast: &Broadcast) -> Result<[Value; 24], StoreError> {
     let launch = broadcast.launch.as_ref();
     let enqueued =
         i64::try_from(broadcast.enqueued_count).map_err(|_| Failure::Unwritable("enqueued_count"))?;
     let metadata = broadcast.metadata.as_ref().map(|metadata| to_json(metadata, "metadata")).transpose()?;
     let schedule = broadcast.schedule.as_ref().map(|schedule| to_json(schedule, "schedule")).transpose()?;
+    let test = broadcast.test.as_ref().map(|test| to_json(test, "test")).transpose()?;
+    let versions =
+        launch.map(|launch| to_json(&launch.template_versions, "template_versions")).transpose()?;
     Ok([
         broadcast.id.as_str().into(),
         broadcast.created_at.into(),
@@ -234,7 +248,7 @@ fn values(broadcast: &Broadcast) -> Result<[Value; 21], StoreError> {
         to_json(&broadcast.variations, "variations")?.into(),
         to_json(&broadcast.utm, "utm_parameters")?.into(),
         metadata.into(),
-        launch.map(|launch| launch.template_version).into(),
+        versions.into(),
         launch.map(|launch| launch.integration.uuid()).into(),
         broadcast.cursor.as_ref().map(|email| email.as_str().to_owned()).into(),
         enqueued.into(),
@@ -247,16 +261,23 @@ fn values(broadcast: &Broadcast) -> Result<[Value; 21], StoreError> {
         text_or_null(broadcast.state.progress().map(Progress::name)),
         broadcast.state.progress().and_then(Progress::due_at).into(),
         text_or_null(broadcast.state.pause_reason()),
+        test.into(),
+        text_or_null(broadcast.winning_template.as_ref().map(TemplateId::as_str)),
+        broadcast.test_sent_at.into(),
     ])
 }
 
 fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
-    let version: Option<i64> = row.field("template_version")?;
+    let versions: Option<serde_json::Value> = row.field("template_versions")?;
+    let versions = versions.map(|json| from_json(json, "template_versions")).transpose()?;
     let integration: Option<Uuid> = row.field("integration_id")?;
-    let launch = version.zip(integration).map(|(template_version, integration)| Launch {
-        template_version,
+    let launch = versions.zip(integration).map(|(template_versions, integration)| Launch {
+        template_versions,
         integration: IntegrationId::from_uuid(integration),
     });
+    let test: Option<serde_json::Value> = row.field("test")?;
+    let winner: Option<String> = row.field("winning_template")?;
+    let winner = winner.map(|id| TemplateId::parse(&id)).transpose();
     let metadata: Option<serde_json::Value> = row.field("metadata")?;
     let schedule: Option<serde_json::Value> = row.field("schedule")?;
     let cursor: Option<String> = row.field("cursor")?;
@@ -266,6 +287,9 @@ fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
         name: row.field("name")?,
         audience: row.json("audience")?,
         variations: row.json("variations")?,
+        test: test.map(|json| from_json(json, "test")).transpose()?,
+        winning_template: winner.map_err(|_| Failure::Unreadable("winning_template".into()))?,
+        test_sent_at: row.field("test_sent_at")?,
         utm: row.json("utm_parameters")?,
         metadata: metadata.map(|json| from_json(json, "metadata")).transpose()?,
         schedule: schedule.map(|json| from_json(json, "schedule")).transpose()?,
@@ -303,6 +327,9 @@ fn progress(row: &QueryResult) -> Result<Option<Progress>, StoreError> {
     let progress = match (name.as_str(), due_at, started_at, completed_at) {
         ("scheduled", Some(due_at), ..) => Progress::Scheduled { due_at },
         ("processing", _, Some(started_at), _) => Progress::Processing { started_at },
+        ("testing", _, Some(started_at), _) => Progress::Testing { started_at },
+        ("test_completed", due_at, Some(started_at), _) => Progress::TestCompleted { started_at, due_at },
+        ("winner_selected", _, Some(started_at), _) => Progress::WinnerSelected { started_at },
         ("processed", _, Some(started_at), Some(completed_at)) => {
             Progress::Processed { started_at, completed_at }
         }

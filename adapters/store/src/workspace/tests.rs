@@ -87,6 +87,7 @@ fn recipient(number: usize) -> Recipient {
         email: email(number),
         list: ListId::parse("news").unwrap(),
         variation: 0,
+        in_test: false,
         message: message_id(number),
         state: RecipientState::Queued,
         planned_at: at(0),

@@ -8,24 +8,25 @@ use crate::{
 };
 use application::ports::StoreError;
 use domain::{
-    broadcasts::{Audit, Ledger, Recipient, RecipientState, SkipReason},
+    broadcasts::{Audit, Ledger, Recipient, RecipientState, SkipReason, VariationResult},
     email_address::EmailAddress,
     ids::{BroadcastId, ListId, MessageId},
 };
 use sea_orm::{
     QueryResult,
     sea_query::{
-        Expr, ExprTrait as _, OnConflict, Order, Query, SelectStatement, TableRef, UnionType, Value,
-        ValueTuple,
+        CaseStatement, Expr, ExprTrait as _, OnConflict, Order, Query, SelectStatement, TableRef, UnionType,
+        Value, ValueTuple,
     },
 };
 use std::collections::{BTreeMap, HashSet};
 
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "broadcast_id",
     "contact_email",
     "list_id",
     "variation",
+    "in_test",
     "message_id",
     "state",
     "skip_reason",
@@ -207,17 +208,54 @@ async fn read(session: &mut Session, query: &SelectStatement) -> Result<Audit, S
     Ok(audit)
 }
 
+pub(super) async fn variation_results(
+    session: &mut Session,
+    broadcast: &BroadcastId,
+) -> Result<Vec<VariationResult>, StoreError> {
+    let line = |column| Expr::col(("broadcast_recipients", column));
+    let noted = |column| Expr::col(("message_history", column)).count();
+    let sent = CaseStatement::new().case(line("state").eq(RecipientState::Sent.name()), Expr::cust("1"));
+    let query = count_of_rows(&mut Query::select())
+        .column(("broadcast_recipients", "variation"))
+        .expr_as(Expr::Case(Box::new(sent)).count(), "sent")
+        .expr_as(noted("delivered_at"), "delivered")
+        .expr_as(noted("opened_at"), "opened")
+        .expr_as(noted("clicked_at"), "clicked")
+        .from("broadcast_recipients")
+        .left_join(
+            "message_history",
+            Expr::col(("message_history", "id")).equals(("broadcast_recipients", "message_id")),
+        )
+        .and_where(line("broadcast_id").eq(broadcast.as_str()))
+        .and_where(line("in_test").eq(true))
+        .group_by_col(("broadcast_recipients", "variation"))
+        .order_by(("broadcast_recipients", "variation"), Order::Asc)
+        .take();
+    read_all(&session.all(&query).await?, |row| {
+        let number = |column| row.field::<i64>(column).map(i64::unsigned_abs);
+        Ok(VariationResult {
+            variation: u8::try_from(row.field::<i16>("variation")?).unwrap_or_default(),
+            recipients: count(row)?,
+            sent: number("sent")?,
+            delivered: number("delivered")?,
+            opened: number("opened")?,
+            clicked: number("clicked")?,
+        })
+    })
+}
+
 fn over(unknown: bool) -> impl Iterator<Item = &'static str> {
     let failed = [RecipientState::Failed.name()].into_iter();
     failed.chain(unknown.then_some(RecipientState::Unknown.name()))
 }
 
-fn values(recipient: &Recipient) -> [Value; 8] {
+fn values(recipient: &Recipient) -> [Value; 9] {
     [
         recipient.broadcast.as_str().into(),
         recipient.email.as_str().into(),
         recipient.list.as_str().into(),
         i16::from(recipient.variation).into(),
+        recipient.in_test.into(),
         recipient.message.as_str().into(),
         recipient.state.name().into(),
         text_or_null(recipient.state.skip_reason().map(SkipReason::name)),
@@ -231,6 +269,7 @@ fn recipient(row: &QueryResult) -> Result<Recipient, StoreError> {
         email: row.parsed("contact_email", EmailAddress::parse)?,
         list: row.parsed("list_id", ListId::parse)?,
         variation: u8::try_from(row.field::<i16>("variation")?).unwrap_or_default(),
+        in_test: row.field("in_test")?,
         message: row.parsed("message_id", MessageId::parse)?,
         state: state(row)?,
         planned_at: row.field("planned_at")?,
