@@ -7,6 +7,7 @@
 mod files;
 mod record;
 mod throttle;
+mod trial;
 mod upkeep;
 mod variables;
 
@@ -15,8 +16,8 @@ use crate::{
     directory::active_workspace,
     messages::open_data,
     ports::{
-        Claim, Clock, ConnectionBroker, MailRoute, Mailbox, Mailer, OutgoingMail, Overrides, Purpose, Random,
-        Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
+        Claim, Clock, ConnectionBroker, IdGenerator, MailRoute, Mailbox, Mailer, OutgoingMail, Overrides,
+        Purpose, Random, Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
     },
 };
 use chrono::Duration;
@@ -42,6 +43,7 @@ use std::{
     sync::Arc,
 };
 use throttle::Throttle;
+pub use trial::TrialError;
 
 /// The use cases of the delivery worker. They have no caller: nobody but the process itself asks.
 pub struct Deliveries {
@@ -59,6 +61,7 @@ pub struct DeliveryPorts {
     pub vault: Arc<dyn Vault>,
     pub mailer: Arc<dyn Mailer>,
     pub renderer: Arc<dyn Renderer>,
+    pub ids: Arc<dyn IdGenerator>,
 }
 
 /// How deliveries are made.

@@ -47,7 +47,7 @@ impl App {
             ..HttpSettings::new(Arc::new(UuidGenerator))
         };
         let endpoint = http_api::api(ports.features(), http).with(Measured).boxed();
-        let worker = settings.worker_enabled.then(|| ports.worker(&settings, wakeup));
+        let worker = settings.worker_enabled.then(|| ports.worker(wakeup));
         Ok(Self {
             users: ports.users(),
             broadcasts: ports.broadcasts(),

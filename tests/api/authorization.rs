@@ -158,6 +158,11 @@ fn cases() -> Vec<Case> {
             json!({"workspace_id": "WS", "id": BROADCAST, "send_now": true}),
         ),
         post("/api/broadcasts.retryFailed", Write("broadcasts"), with_id(BROADCAST)),
+        post(
+            "/api/broadcasts.sendToIndividual",
+            Write("broadcasts"),
+            json!({"workspace_id": "WS", "broadcast_id": BROADCAST, "recipient_email": "a@b.example"}),
+        ),
         get("/api/broadcasts.getTestResults", Read("broadcasts"), &named(BROADCAST)),
         post(
             "/api/broadcasts.selectWinner",

@@ -308,6 +308,28 @@ async fn contents_are_compared_on_a_sample_and_the_rest_gets_the_winner(server: 
     );
 }
 
+async fn a_test_mail_goes_to_anybody_and_is_not_counted(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    let id = draft(&tenant, 1).await;
+    let to = |email: &str, template: Value| json!({"broadcast_id": id, "recipient_email": email, "template_id": template});
+    let path = "broadcasts.sendToIndividual";
+    tenant.post(path, to("nobody", json!(null))).await.problem(400);
+    tenant.post(path, to("boss@acme.example", json!("other"))).await.problem(400);
+    tenant.post(path, to("boss@acme.example", json!(null))).await.ok();
+    let mail = sink.received().remove(0);
+    assert_eq!((mail.to[0].as_str(), mail.header("Subject").as_deref()), ("boss@acme.example", Some("June")));
+    sink.script(|script| script.set(Stage::Rcpt, Act::answer("550 5.1.1 no such mailbox")));
+    let refused = tenant.post(path, to("gone@acme.example", json!("june"))).await.problem(422);
+    assert!(refused["error"].as_str().unwrap().contains("550"), "{refused}");
+    let ledger = standing(&tenant, &id).await.1;
+    assert_eq!(ledger["planned"], 0);
+    let stats = tenant.get("messages.broadcastStats", &format!("broadcast_id={id}")).await.ok();
+    assert_eq!(stats["stats"]["total_sent"], 0);
+    let kept = tenant.get("messages.list", "contact_email=boss@acme.example").await.ok();
+    assert_eq!(kept["messages"].as_array().map(Vec::len), Some(1), "{kept}");
+}
+
 async fn what_is_not_built_yet_is_refused(server: &'static Server) {
     let tenant = server.tenant().await;
     draft(&tenant, 0).await;
@@ -329,5 +351,6 @@ on_both_databases! {
     a_scheduled_broadcast_is_a_draft_again_without_its_moment
     several_lists_reach_everybody_once_without_who_is_left_out
     contents_are_compared_on_a_sample_and_the_rest_gets_the_winner
+    a_test_mail_goes_to_anybody_and_is_not_counted
     what_is_not_built_yet_is_refused
 }

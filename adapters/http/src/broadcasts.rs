@@ -6,7 +6,9 @@ mod schedule;
 mod testing;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
-use bodies::{BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, UpdateBody, broadcast};
+use bodies::{
+    BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, TrialBody, UpdateBody, broadcast,
+};
 use domain::{ids::BroadcastId, validation::Invalid};
 use ledger::{LedgerAnswer, RetriedAnswer, RetryBody};
 use poem_openapi::{OpenApi, param::Query, payload::Json};
@@ -143,6 +145,26 @@ impl BroadcastsApi {
     ) -> Result<Json<DoneAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         self.0.broadcasts.cancel(&caller, &broadcast_id(&body.id.0)?).await?;
+        Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// Sends one mail of a broadcast to one address, to see how it looks
+    ///
+    /// At once and through the provider of broadcasts. The message history keeps it as a test
+    /// (`metadata.test`); neither the account nor the statistics of the broadcast count it.
+    #[oai(
+        path = "/broadcasts.sendToIndividual",
+        method = "post",
+        operation_id = "broadcastsSendToIndividual"
+    )]
+    async fn send_to_individual(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<TrialBody>,
+    ) -> Result<Json<DoneAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let (id, recipient, template) = body.read()?;
+        self.0.deliveries.send_trial(&caller, &id, recipient, template).await?;
         Ok(Json(DoneAnswer { success: true }))
     }
 

@@ -7,6 +7,7 @@ use application::{
     broadcasts::Broadcasts,
     connections::Connections,
     contacts::Contacts,
+    deliveries::Deliveries,
     integrations::Integrations,
     lists::Lists,
     members::Members,
@@ -34,6 +35,8 @@ pub struct Features {
     pub connections: Connections,
     /// The people that mails go to.
     pub contacts: Contacts,
+    /// Mails that are handed over at once.
+    pub deliveries: Arc<Deliveries>,
     /// E-mail providers of a workspace.
     pub integrations: Integrations,
     /// Lists and the standing of their members.

@@ -143,7 +143,7 @@ async fn stopped(store: &mut dyn UnitOfWork, retried: &[&Delivery]) -> Result<St
     Ok(stopped)
 }
 
-fn broadcast_message(delivery: &Delivery, outcome: &Outcome, now: Timestamp) -> Message {
+pub(super) fn broadcast_message(delivery: &Delivery, outcome: &Outcome, now: Timestamp) -> Message {
     let (broadcast, list) = match &delivery.source {
         DeliverySource::Broadcast { broadcast, list } => (Some(broadcast.clone()), Some(list.clone())),
         DeliverySource::Transactional { .. } => (None, None),

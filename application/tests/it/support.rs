@@ -176,6 +176,7 @@ impl Stage {
             vault: sealing.clone(),
             mailer: Arc::new(mailer.clone()),
             renderer: Arc::new(renderer.clone()),
+            ids: ids.clone(),
         };
         let config = DeliveryConfig {
             endpoint: "https://mail.acme.example".into(),

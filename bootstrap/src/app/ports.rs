@@ -60,6 +60,8 @@ pub(super) struct Ports {
     platform: Arc<Platform>,
     renderer: Arc<MjmlRenderer>,
     work: Arc<Work>,
+    /// Makes and hands over mails: for the worker, and at once for a request.
+    deliveries: Arc<Deliveries>,
     retention: Retention,
 }
 
@@ -91,20 +93,33 @@ impl Ports {
             mailer: metered(system_smtp.clone()),
             limiter: Arc::new(RateLimiter::new(clock.clone())),
         };
+        let retention = Retention {
+            keys: chrono::Duration::from_std(settings.key_retention)
+                .context("IDEMPOTENCY_KEY_RETENTION is too long")?,
+            attachments: chrono::Duration::from_std(settings.attachment_retention)
+                .context("ATTACHMENT_RETENTION is too long")?,
+        };
+        let renderer = Arc::new(MjmlRenderer::new(clock.clone()));
+        let delivery_ports = DeliveryPorts {
+            broker: platform.broker.clone(),
+            clock: platform.clock.clone(),
+            random: platform.random.clone(),
+            vault: platform.vault.clone(),
+            mailer: mailer.clone(),
+            renderer: renderer.clone(),
+            ids: platform.ids.clone(),
+        };
+        let delivery_config = delivery_config(settings, &platform.installation, &retention);
         Ok(Self {
             store,
             smtp,
             system_smtp,
             mailer,
             platform: Arc::new(platform),
-            renderer: Arc::new(MjmlRenderer::new(clock.clone())),
+            renderer,
+            deliveries: Arc::new(Deliveries::new(delivery_ports, delivery_config)),
             work: Arc::new(Work::new(broker, clock, wakeup)),
-            retention: Retention {
-                keys: chrono::Duration::from_std(settings.key_retention)
-                    .context("IDEMPOTENCY_KEY_RETENTION is too long")?,
-                attachments: chrono::Duration::from_std(settings.attachment_retention)
-                    .context("ATTACHMENT_RETENTION is too long")?,
-            },
+            retention,
         })
     }
 
@@ -123,6 +138,7 @@ impl Ports {
             access: Access::new(self.platform.clone()),
             api_keys: ApiKeys::new(self.platform.clone()),
             broadcasts: self.broadcasts(),
+            deliveries: self.deliveries.clone(),
             connections: Connections::new(Arc::new(self.store.clone()), clock.clone()),
             contacts: Contacts::new(broker.clone(), clock.clone()),
             integrations: Integrations::new(self.platform.clone(), self.mailer.clone()),
@@ -145,31 +161,29 @@ impl Ports {
         }
     }
 
-    pub(super) fn worker(&self, settings: &Settings, wakeup: Arc<Wakeup>) -> Worker {
-        let Platform { broker, clock, random, vault, installation, .. } = &*self.platform;
-        let base = chrono::Duration::from_std(settings.retry_base).unwrap_or(RetryPolicy::default().base);
-        let config = DeliveryConfig {
-            endpoint: installation.api_endpoint.clone(),
-            retry: RetryPolicy { base, ..RetryPolicy::default() },
-            lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
-            batch: BATCH,
-            key_retention: self.retention.keys,
-        };
-        let ports = DeliveryPorts {
-            broker: broker.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            vault: vault.clone(),
-            mailer: self.mailer.clone(),
-            renderer: self.renderer.clone(),
-        };
+    pub(super) fn worker(&self, wakeup: Arc<Wakeup>) -> Worker {
         Worker::new(
-            Arc::new(Deliveries::new(ports, config)),
+            self.deliveries.clone(),
             Arc::new(self.broadcasts()),
             self.work.clone(),
             wakeup,
             worker::Config::default(),
         )
+    }
+}
+
+fn delivery_config(
+    settings: &Settings,
+    installation: &Installation,
+    retention: &Retention,
+) -> DeliveryConfig {
+    let base = chrono::Duration::from_std(settings.retry_base).unwrap_or(RetryPolicy::default().base);
+    DeliveryConfig {
+        endpoint: installation.api_endpoint.clone(),
+        retry: RetryPolicy { base, ..RetryPolicy::default() },
+        lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
+        batch: BATCH,
+        key_retention: retention.keys,
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
 };
 use domain::{
     broadcasts::{Audience, Broadcast, BroadcastDraft, Rescheduling},
-    ids::{BroadcastId, ListId, WorkspaceId},
+    email_address::EmailAddress,
+    ids::{BroadcastId, ListId, TemplateId, WorkspaceId},
     utm::UtmParameters,
     validation::{Check, Invalid},
 };
@@ -194,6 +195,31 @@ impl UpdateBody {
 pub(super) struct ChosenBody {
     pub(super) workspace_id: Text,
     pub(super) id: Text,
+}
+
+/// One mail of a broadcast to one address.
+#[derive(Object)]
+#[oai(rename = "BroadcastTrial")]
+pub(super) struct TrialBody {
+    pub(super) workspace_id: Text,
+    broadcast_id: Text,
+    /// Need not be a contact's.
+    recipient_email: Text,
+    /// The template of the first variation when left out.
+    #[oai(nullable)]
+    template_id: Option<Text>,
+}
+
+impl TrialBody {
+    pub(super) fn read(self) -> Result<(BroadcastId, EmailAddress, Option<TemplateId>), Invalid> {
+        let mut check = Check::default();
+        let id = check.field("/broadcast_id", BroadcastId::parse(&self.broadcast_id.0));
+        let email = check.field("/recipient_email", EmailAddress::parse(&self.recipient_email.0));
+        let template = text_of(self.template_id).filter(|template| !template.is_empty());
+        let template = template.map(|template| TemplateId::parse(&template)).transpose();
+        let template = check.field("/template_id", template);
+        complete(check, id.zip(email).zip(template)).map(|((id, email), template)| (id, email, template))
+    }
 }
 
 /// Who a broadcast goes to.

@@ -6,6 +6,7 @@ use application::{
     broadcasts::Broadcasts,
     connections::Connections,
     contacts::Contacts,
+    deliveries::{Deliveries, DeliveryConfig, DeliveryPorts},
     integrations::Integrations,
     lists::Lists,
     members::Members,
@@ -24,7 +25,7 @@ use application::{
     work::Work,
     workspaces::Workspaces,
 };
-use domain::{email_address::EmailAddress, ids::WorkspaceId};
+use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::WorkspaceId};
 use http_api::{Features, HttpSettings, ShutdownGate};
 use memory::{
     FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens, PlainVault,
@@ -147,12 +148,29 @@ fn features(platform: Arc<Platform>) -> Features {
     let renderer = Arc::new(PlainRenderer::new());
     let month = chrono::Duration::days(30);
     let retention = Retention { keys: month, attachments: month };
+    let ports = DeliveryPorts {
+        broker: broker.clone(),
+        clock: clock.clone(),
+        random: platform.random.clone(),
+        vault: vault.clone(),
+        mailer: platform.mailer.clone(),
+        renderer: renderer.clone(),
+        ids: ids.clone(),
+    };
+    let config = DeliveryConfig {
+        endpoint: platform.installation.api_endpoint.clone(),
+        lease: chrono::Duration::minutes(1),
+        batch: 50,
+        retry: RetryPolicy::default(),
+        key_retention: month,
+    };
     Features {
         access: Access::new(of(&platform)),
         api_keys: ApiKeys::new(of(&platform)),
         broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), work.clone()),
         connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),
+        deliveries: Arc::new(Deliveries::new(ports, config)),
         integrations: Integrations::new(of(&platform), platform.mailer.clone()),
         lists: Lists::new(broker.clone(), clock.clone()),
         members: Members::new(of(&platform)),
