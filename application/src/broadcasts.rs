@@ -14,9 +14,10 @@ pub use testing::{TestResults, VariationOutcome};
 
 use crate::{
     access::{Caller, Denied},
+    directory::active_workspace,
     failure::{Failure, FailureKind},
     page::Counted,
-    ports::{Clock, ConnectionBroker, IdGenerator, Purpose, StoreError, UnitOfWork, WorkKind},
+    ports::{Clock, ConnectionBroker, IdGenerator, Purpose, SiteChanges, StoreError, UnitOfWork, WorkKind},
     work::Work,
 };
 use domain::{
@@ -25,6 +26,7 @@ use domain::{
     },
     ids::{BroadcastId, ListId, MessageId, TemplateId},
     permissions::{Permission, Resource},
+    publications::Channels,
     validation::{FieldProblem, Invalid},
 };
 use std::sync::Arc;
@@ -35,6 +37,7 @@ pub struct Broadcasts {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
     work: Arc<Work>,
+    sites: Arc<dyn SiteChanges>,
 }
 
 /// Why a use case of broadcasts failed.
@@ -55,6 +58,12 @@ pub enum BroadcastsError {
     /// Nothing is compared in this broadcast.
     #[error("the broadcast compares no variations")]
     NoTest,
+    /// The workspace has no domain for its pages.
+    #[error("channels.web: set custom_endpoint_url in the workspace settings first")]
+    NoDomain,
+    /// Another page has the slug.
+    #[error("web_settings.slug: another page of this workspace has this slug; choose another one")]
+    SlugTaken,
     /// The broadcast is in a state that does not allow this.
     #[error(transparent)]
     Transition(#[from] IllegalTransition),
@@ -82,9 +91,9 @@ impl Failure for BroadcastsError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::NotFound => FailureKind::NotFound,
-            Self::UnknownList(_) | Self::UnknownTemplate(_) => FailureKind::Invalid,
+            Self::UnknownList(_) | Self::UnknownTemplate(_) | Self::NoDomain => FailureKind::Invalid,
             Self::NoProvider => FailureKind::Unprocessable,
-            Self::NoTest | Self::Transition(_) => FailureKind::Conflict,
+            Self::NoTest | Self::SlugTaken | Self::Transition(_) => FailureKind::Conflict,
             Self::Invalid(e) => e.kind(),
             Self::Denied(e) => e.kind(),
             Self::Store(e) => e.kind(),
@@ -94,6 +103,8 @@ impl Failure for BroadcastsError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "broadcast-not-found",
+            Self::NoDomain => "workspace-without-domain",
+            Self::SlugTaken => "slug-taken",
             Self::UnknownList(_) => "list-unknown",
             Self::UnknownTemplate(_) => "template-unknown",
             Self::NoProvider => "provider-missing",
@@ -120,8 +131,9 @@ impl Broadcasts {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
         work: Arc<Work>,
+        sites: Arc<dyn SiteChanges>,
     ) -> Self {
-        Self { broker, clock, ids, work }
+        Self { broker, clock, ids, work, sites }
     }
 
     /// Stores a draft.
@@ -134,9 +146,10 @@ impl Broadcasts {
         let id = BroadcastId::from_uuid(self.ids.uuid());
         let broadcast = draft.into_broadcast(id, self.clock.now())?;
         let purpose = Purpose::interactive("broadcasts.create");
+        self.check_domain(caller, &broadcast.channels, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         known_lists(store.as_mut(), &broadcast.audience).await?;
-        store.insert_broadcast(&broadcast).await?;
+        store.insert_broadcast(&broadcast).await.map_err(slug_taken)?;
         store.commit().await?;
         Ok(broadcast)
     }
@@ -158,6 +171,7 @@ impl Broadcasts {
     ) -> Result<Broadcast, BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.update");
+        self.check_domain(caller, &draft.channels, purpose).await?;
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)?;
@@ -167,8 +181,9 @@ impl Broadcasts {
             let versions = latest_versions(store.as_mut(), &broadcast).await?;
             broadcast.use_template_versions(versions);
         }
-        store.update_broadcast(&broadcast).await?;
+        store.update_broadcast(&broadcast).await.map_err(slug_taken)?;
         promise.commit(store).await?;
+        self.sites.changed(&caller.workspace);
         Ok(broadcast)
     }
 
@@ -217,6 +232,27 @@ impl Broadcasts {
 
     fn next_message(&self) -> MessageId {
         MessageId::from_uuid(self.ids.uuid())
+    }
+
+    /// Pages need a domain of the workspace's own.
+    async fn check_domain(
+        &self,
+        caller: &Caller,
+        channels: &Channels,
+        purpose: Purpose,
+    ) -> Result<(), BroadcastsError> {
+        if channels.web {
+            let workspace = active_workspace(self.broker.as_ref(), &caller.workspace, purpose).await?;
+            workspace.settings.custom_endpoint_host().ok_or(BroadcastsError::NoDomain)?;
+        }
+        Ok(())
+    }
+}
+
+fn slug_taken(error: StoreError) -> BroadcastsError {
+    match error {
+        StoreError::Duplicate => BroadcastsError::SlugTaken,
+        other => other.into(),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod messages;
 pub mod page;
 pub mod platform;
 pub mod ports;
+pub mod publications;
 pub mod rate_limit;
 pub mod readiness;
 pub mod subscriptions;

@@ -2,7 +2,7 @@
 
 use crate::{
     ports::{
-        Clock, ConnectionBroker, IdGenerator, MailRoute, Mailbox, Mailer, Random, Tokens, Vault,
+        Clock, ConnectionBroker, IdGenerator, MailRoute, Mailbox, Mailer, Random, SiteChanges, Tokens, Vault,
         WorkspaceDatabases,
     },
     rate_limit::RateLimiter,
@@ -82,6 +82,8 @@ pub struct Platform {
     pub mailer: Arc<dyn Mailer>,
     /// Counts attempts.
     pub limiter: Arc<RateLimiter>,
+    /// Told when the host of a workspace changes.
+    pub sites: Arc<dyn SiteChanges>,
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ mod lists;
 mod mailer;
 mod members;
 mod messages;
+mod publications;
 mod renderer;
+mod sites;
 mod system;
 mod templates;
 mod transactional;
@@ -38,10 +40,12 @@ pub use lists::ListStore;
 pub use mailer::{Attachment, MailRoute, Mailbox, Mailer, OutgoingMail, SendError};
 pub use members::MemberStore;
 pub use messages::{IdempotencyStore, MessageEvent, MessageStore, Reservation};
+pub use publications::PublicationStore;
 pub use renderer::{
-    CompileError, CompileIssue, CompileRequest, Compiled, LinkPolicy, Overrides, PreparedEmail, RenderError,
-    RenderedEmail, Renderer, TemplateKey,
+    CompileError, CompileIssue, CompileRequest, Compiled, LinkPolicy, Overrides, PageContent, PreparedEmail,
+    RenderError, RenderedEmail, Renderer, TemplateKey,
 };
+pub use sites::SiteChanges;
 pub use system::{Clock, IdGenerator, Random};
 pub use templates::TemplateStore;
 pub use transactional::NotificationStore;

@@ -7,7 +7,7 @@ use crate::{
     links::UtmLinks,
     ports::{
         Clock, CompileError, CompileRequest, Compiled, ConnectionBroker, LinkPolicy, Purpose, Renderer,
-        StoreError,
+        SiteChanges, StoreError,
     },
 };
 use domain::{
@@ -25,6 +25,7 @@ pub struct Templates {
     broker: Arc<dyn ConnectionBroker>,
     clock: Arc<dyn Clock>,
     renderer: Arc<dyn Renderer>,
+    sites: Arc<dyn SiteChanges>,
 }
 
 /// Why a use case of templates failed.
@@ -95,8 +96,9 @@ impl Templates {
         broker: Arc<dyn ConnectionBroker>,
         clock: Arc<dyn Clock>,
         renderer: Arc<dyn Renderer>,
+        sites: Arc<dyn SiteChanges>,
     ) -> Self {
-        Self { broker, clock, renderer }
+        Self { broker, clock, renderer, sites }
     }
 
     /// Stores the first version of a template.
@@ -129,6 +131,7 @@ impl Templates {
         let template = self.previewed(draft.into_next_version(&latest, self.clock.now())?);
         store.insert_template(&template).await.map_err(|e| taken(e, TemplatesError::ChangedMeanwhile))?;
         store.commit().await?;
+        self.sites.changed(&caller.workspace);
         Ok(template)
     }
 
@@ -185,6 +188,7 @@ impl Templates {
         }
         store.delete_template(id, self.clock.now()).await?;
         store.commit().await?;
+        self.sites.changed(&caller.workspace);
         Ok(())
     }
 

@@ -190,19 +190,13 @@ impl Workspaces {
         let mut workspace = store.workspace(&caller.workspace).await?.ok_or(WorkspacesError::NotFound)?;
         let integrations = store.integrations(std::slice::from_ref(&caller.workspace)).await?;
         check_providers(&draft.settings, &integrations)?;
-        if let Some(host) = draft.settings.custom_endpoint_host() {
-            let others = store.workspaces().await?;
-            let taken = others
-                .iter()
-                .filter(|w| w.id != caller.workspace)
-                .any(|w| w.settings.custom_endpoint_host().as_deref() == Some(&*host));
-            if taken {
-                return Err(WorkspacesError::HostTaken);
-            }
-        }
         draft.fill(&mut workspace, now);
-        store.update_workspace(&workspace).await?;
+        store.update_workspace(&workspace).await.map_err(|e| match e {
+            StoreError::Duplicate => WorkspacesError::HostTaken,
+            other => other.into(),
+        })?;
         store.commit().await?;
+        self.platform.sites.changed(&caller.workspace);
         Ok(WorkspaceView { workspace, integrations })
     }
 
@@ -227,6 +221,7 @@ impl Workspaces {
         store.update_workspace(&workspace).await?;
         store.commit().await?;
         self.finish_deletion(id).await?;
+        self.platform.sites.changed(id);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use crate::{
     Timestamp,
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, TemplateId},
+    publications::{Channels, WebSettings},
     timezones::Timezone,
     utm::UtmParameters,
     validation::{Invalid, required_text},
@@ -65,6 +66,10 @@ pub struct Broadcast {
     pub metadata: Option<Map<String, Value>>,
     /// When it is sent; `None` unless a moment was chosen.
     pub schedule: Option<Schedule>,
+    /// Where it appears.
+    pub channels: Channels,
+    /// How it appears as a page; there when it is on the web.
+    pub web: Option<WebSettings>,
     /// Where it stands.
     pub state: BroadcastState,
     /// What it is sent with; `None` until it starts.
@@ -94,6 +99,10 @@ pub struct BroadcastDraft {
     pub utm: UtmParameters,
     /// See [`Broadcast::metadata`].
     pub metadata: Option<Map<String, Value>>,
+    /// See [`Broadcast::channels`].
+    pub channels: Channels,
+    /// See [`Broadcast::web`].
+    pub web: Option<WebSettings>,
 }
 
 impl BroadcastDraft {
@@ -112,6 +121,8 @@ impl BroadcastDraft {
             utm: self.utm,
             metadata: self.metadata,
             schedule: None,
+            channels: self.channels,
+            web: self.web,
             state: BroadcastState::Draft,
             launch: None,
             cursor: None,
@@ -136,6 +147,13 @@ impl BroadcastDraft {
             return Err(Invalid::one("/test_settings/variations", "must name each template once"));
         }
         self.audience.check()?;
+        match &self.web {
+            Some(web) => web.check().map_err(|invalid| invalid.below("/web_settings"))?,
+            None if self.channels.web => {
+                return Err(Invalid::one("/web_settings", "is required when channels.web is true"));
+            }
+            None => {}
+        }
         Ok(name)
     }
 }
@@ -194,7 +212,7 @@ impl Broadcast {
         if !editable {
             return Err(self.state.refuse("updated", "draft, scheduled, paused").into());
         }
-        self.name = draft.checked_name()?;
+        let name = draft.checked_name()?;
         let begun = self.state.started_at().is_some();
         let templates = |variations: &[Variation]| -> Vec<TemplateId> {
             variations.iter().map(|v| v.template_id.clone()).collect()
@@ -204,7 +222,22 @@ impl Broadcast {
             let rule = "cannot change once mails are compared";
             return Err(Invalid::one("/test_settings", rule).into());
         }
+        if begun && draft.channels.web && !self.channels.web {
+            let rule = "can be turned on only before the broadcast is started";
+            return Err(Invalid::one("/channels/web", rule).into());
+        }
+        if begun && draft.channels.email != self.channels.email {
+            let rule = "can be changed only before the broadcast is started";
+            return Err(Invalid::one("/channels/email", rule).into());
+        }
         self.reschedule(moment, now)?;
+        self.name = name;
+        let published_at = self.web.as_ref().and_then(|web| web.published_at).filter(|_| begun);
+        self.channels = draft.channels;
+        self.web = draft.web;
+        if let Some(web) = &mut self.web {
+            web.published_at = web.published_at.or(published_at);
+        }
         if self.audience != draft.audience {
             self.audience = draft.audience;
             self.cursor = None;
@@ -249,6 +282,44 @@ impl Broadcast {
         Ok(())
     }
 
+    /// Notes that it becomes a page now, unless another moment was chosen or it is not on the web.
+    fn publish(&mut self, now: Timestamp) {
+        if let Some(web) = self.web.as_mut().filter(|_| self.channels.web) {
+            web.published_at.get_or_insert(now);
+        }
+    }
+
+    /// Publishes one that is on the web alone: nobody is mailed.
+    ///
+    /// # Errors
+    /// When it is no draft.
+    pub fn publish_only(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
+        if self.state != BroadcastState::Draft {
+            return Err(self.state.refuse("scheduled", "draft"));
+        }
+        self.schedule = None;
+        self.begin(None, now);
+        Ok(())
+    }
+
+    /// Its page, when the public may see it: it was started, not cancelled, and its moment has come.
+    #[must_use]
+    pub fn public_page(&self, now: Timestamp) -> Option<&WebSettings> {
+        let running = self.state.started_at().is_some() && self.state.cancelled_at().is_none();
+        let page = self.web.as_ref().filter(|_| self.channels.web && running)?;
+        page.published_at.is_some_and(|at| at <= now).then_some(page)
+    }
+
+    /// The template of its page, and the version that was mailed: the one that won, else the first.
+    #[must_use]
+    pub fn page_template(&self) -> Option<(&TemplateId, Option<i64>)> {
+        let won = |v: &&Variation| self.winning_template.as_ref() == Some(&v.template_id);
+        let number = self.variations.iter().position(|v| won(&v)).unwrap_or(0);
+        let versions = self.launch.as_ref().map(|launch| &launch.template_versions);
+        let version = versions.and_then(|versions| versions.get(number).copied());
+        self.variations.get(number).map(|variation| (&variation.template_id, version))
+    }
+
     /// Takes other versions of its templates for those who are not planned yet. Does nothing before it
     /// was started.
     pub fn use_template_versions(&mut self, versions: Vec<i64>) {
@@ -266,7 +337,7 @@ impl Broadcast {
             return Err(self.state.refuse("scheduled", "draft"));
         }
         self.schedule = None;
-        self.begin(launch, now);
+        self.begin(Some(launch), now);
         Ok(())
     }
 
@@ -294,17 +365,27 @@ impl Broadcast {
     /// Starts sending because its moment has come. Does nothing when it has not.
     pub fn start_due(&mut self, launch: Launch, now: Timestamp) {
         if self.is_due(now) {
-            self.begin(launch, now);
+            self.begin(Some(launch), now);
         }
     }
 
-    fn begin(&mut self, launch: Launch, now: Timestamp) {
-        self.state = BroadcastState::Running(match self.test {
-            None => Progress::Processing { started_at: now },
-            Some(_) => Progress::Testing { started_at: now },
+    /// Publishes one that is on the web alone because its moment has come. Does nothing when it has not.
+    pub fn publish_due(&mut self, now: Timestamp) {
+        if self.is_due(now) {
+            self.begin(None, now);
+        }
+    }
+
+    /// Starts it; without a launch nobody is mailed.
+    fn begin(&mut self, launch: Option<Launch>, now: Timestamp) {
+        self.state = BroadcastState::Running(match launch {
+            None => Progress::Processed { started_at: now, completed_at: now },
+            Some(_) if self.test.is_some() => Progress::Testing { started_at: now },
+            Some(_) => Progress::Processing { started_at: now },
         });
-        self.launch = Some(launch);
+        self.launch = launch;
         self.updated_at = now;
+        self.publish(now);
     }
 
     /// Whether its recipients are being planned.
@@ -509,6 +590,8 @@ mod tests {
             test: None,
             utm: UtmParameters::default(),
             metadata: None,
+            channels: Channels::default(),
+            web: None,
         }
         .into_broadcast(BroadcastId::from_uuid(uuid::Uuid::from_u128(7)), Timestamp::UNIX_EPOCH)
         .unwrap()
@@ -534,9 +617,9 @@ mod tests {
     }
 
     fn draft_to(list: &str) -> BroadcastDraft {
-        let Broadcast { name, audience, variations, test, utm, metadata, .. } = broadcast();
+        let Broadcast { name, audience, variations, test, utm, metadata, channels, web, .. } = broadcast();
         let audience = Audience { list: ListId::parse(list).unwrap(), ..audience };
-        BroadcastDraft { name, audience, variations, test, utm, metadata }
+        BroadcastDraft { name, audience, variations, test, utm, metadata, channels, web }
     }
 
     #[test]
@@ -690,6 +773,65 @@ mod tests {
         broadcast.pause(at(2)).unwrap();
         let refused = broadcast.edit(draft_to("news"), Rescheduling::Keep, at(3)).unwrap_err();
         assert!(matches!(refused, EditError::Invalid(_)));
+    }
+
+    fn on_the_web(email: bool) -> BroadcastDraft {
+        let web = Some(WebSettings::new(crate::slug::Slug::parse("june").unwrap()));
+        BroadcastDraft { channels: Channels::new(email, true), web, ..draft_to("news") }
+    }
+
+    fn broadcast_on_the_web() -> Broadcast {
+        let id = BroadcastId::from_uuid(uuid::Uuid::from_u128(7));
+        on_the_web(true).into_broadcast(id, at(0)).unwrap()
+    }
+
+    #[test]
+    fn a_page_is_public_from_the_start_of_its_broadcast() {
+        let mut broadcast = broadcast_on_the_web();
+        assert_eq!(broadcast.public_page(at(9)), None);
+        broadcast.start(launch(), at(5)).unwrap();
+        assert_eq!(broadcast.public_page(at(5)).unwrap().published_at, Some(at(5)));
+        broadcast.cancel(at(6)).unwrap();
+        assert_eq!(broadcast.public_page(at(6)), None);
+    }
+
+    #[test]
+    fn a_page_waits_for_the_moment_that_was_chosen() {
+        let mut broadcast = broadcast_on_the_web();
+        broadcast.web.as_mut().unwrap().published_at = Some(at(60));
+        broadcast.publish_only(at(5)).unwrap();
+        assert_eq!(broadcast.state.name(), "processed");
+        assert_eq!(broadcast.public_page(at(59)), None);
+        assert!(broadcast.public_page(at(60)).is_some());
+    }
+
+    #[test]
+    fn a_started_broadcast_cannot_be_turned_into_a_page() {
+        let mut broadcast = broadcast();
+        broadcast.start(launch(), at(1)).unwrap();
+        broadcast.pause(at(2)).unwrap();
+        let EditError::Invalid(invalid) =
+            broadcast.edit(on_the_web(true), Rescheduling::Keep, at(3)).unwrap_err()
+        else {
+            panic!("the state was refused instead");
+        };
+        assert_eq!(invalid.0[0].pointer, "/channels/web");
+    }
+
+    #[test]
+    fn an_edit_keeps_the_moment_of_publication() {
+        let mut broadcast = broadcast_on_the_web();
+        broadcast.start(launch(), at(5)).unwrap();
+        broadcast.pause(at(6)).unwrap();
+        broadcast.edit(on_the_web(true), Rescheduling::Keep, at(7)).unwrap();
+        assert_eq!(broadcast.web.unwrap().published_at, Some(at(5)));
+    }
+
+    #[test]
+    fn a_page_needs_its_settings() {
+        let draft = BroadcastDraft { web: None, ..on_the_web(true) };
+        let id = BroadcastId::from_uuid(uuid::Uuid::from_u128(7));
+        assert_eq!(draft.into_broadcast(id, at(0)).unwrap_err().0[0].pointer, "/web_settings");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod lists;
 pub mod mail_name;
 pub mod messages;
 pub mod permissions;
+pub mod publications;
 pub mod secret;
 pub mod slug;
 pub mod templates;

@@ -29,6 +29,16 @@ fn text(backend: DbBackend, name: &'static str) -> ColumnDef {
     column
 }
 
+/// The same for a text that may be missing.
+fn text_if_any(backend: DbBackend, name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.text();
+    if backend == DbBackend::Postgres {
+        column.extra("COLLATE \"C\"");
+    }
+    column
+}
+
 fn uuid(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).uuid().not_null().take()
 }

@@ -57,6 +57,7 @@ fn cases() -> Vec<Case> {
         json!({"workspace_id": "WS", "name": "b", "audience": audience, "test_settings": variations});
     let mut changed_broadcast = broadcast.clone();
     changed_broadcast["id"] = BROADCAST.into();
+    let slug = json!({"workspace_id": "WS", "slug": "june"});
     let with_id = |id: &str| json!({"workspace_id": "WS", "id": id});
     let on_list = json!({"workspace_id": "WS", "email": "a@b.example", "list_id": "l", "status": "active"});
     let named = |id: &str| format!("workspace_id=WS&id={id}");
@@ -170,6 +171,9 @@ fn cases() -> Vec<Case> {
             json!({"workspace_id": "WS", "id": BROADCAST, "template_id": "t"}),
         ),
         get("/api/broadcasts.ledger", Read("broadcasts"), &named(BROADCAST)),
+        get("/api/broadcasts.webPreview", Read("broadcasts"), &named(BROADCAST)),
+        post("/api/broadcasts.validate_slug", Read("broadcasts"), slug.clone()),
+        post("/api/broadcast.validate_slug", Read("broadcasts"), slug),
         get("/api/messages.list", Read("message_history"), "workspace_id=WS"),
         get(
             "/api/messages.broadcastStats",

@@ -13,5 +13,6 @@ mod newsletters;
 mod openapi;
 mod pages;
 mod production;
+mod publications;
 mod templates;
 mod transactional;

@@ -11,6 +11,7 @@ mod integrations;
 mod lists;
 mod members;
 mod messages;
+mod publications;
 mod samples;
 mod templates;
 mod transactional;

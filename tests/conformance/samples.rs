@@ -17,6 +17,7 @@ use domain::{
     mail_name::MailName,
     messages::{Message, MessageState},
     permissions::{Permissions, Role},
+    publications::Channels,
     secret::Sealed,
     templates::{EmailBody, EmailContent, Template, TemplateContent},
     timezones::Timezone,
@@ -170,6 +171,8 @@ pub fn broadcast(number: u32, created: i64) -> Broadcast {
         test: None,
         utm: UtmParameters { campaign: "june".to_owned(), ..UtmParameters::default() },
         metadata: Some(object(json!({"team": "news"}))),
+        channels: Channels::default(),
+        web: None,
     }
     .into_broadcast(broadcast_id(number), at(created))
     .unwrap()

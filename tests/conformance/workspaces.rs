@@ -25,6 +25,9 @@ cases![
     a_user_sees_active_workspaces_only,
     an_update_keeps_the_moment_of_creation,
     an_unknown_workspace_is_not_updated,
+    a_workspace_is_found_by_its_host,
+    a_host_belongs_to_one_workspace,
+    a_host_that_is_given_up_is_free,
     a_deleted_workspace_takes_everything_along,
     a_deleted_workspace_leaves_people_and_others_alone,
     an_unknown_workspace_is_not_deleted,
@@ -167,4 +170,46 @@ async fn a_deleted_workspace_leaves_people_and_others_alone(store: &Store) {
 
 async fn an_unknown_workspace_is_not_deleted(store: &Store) {
     assert!(!store.write_system().await.delete_workspace(&workspace("other", 0).id).await.unwrap());
+}
+
+fn hosted(id: &str, host: &str) -> Workspace {
+    let mut workspace = workspace(id, 1);
+    workspace.settings.custom_endpoint_url = Some(format!("https://{host}"));
+    workspace
+}
+
+async fn stored(store: &Store, workspace: &Workspace) {
+    let mut system = store.write_system().await;
+    system.insert_workspace(workspace).await.unwrap();
+    system.commit().await.unwrap();
+}
+
+async fn a_workspace_is_found_by_its_host(store: &Store) {
+    let news = hosted("news", "News.Shop.example:8443");
+    stored(store, &news).await;
+    let mut system = store.read_system().await;
+    assert_eq!(system.workspace_by_host("news.shop.example").await.unwrap(), Some(news));
+    for other in ["shop.example", "NEWS.shop.example", "", "a\0b"] {
+        assert_eq!(system.workspace_by_host(other).await.unwrap(), None, "{other:?}");
+    }
+}
+
+async fn a_host_belongs_to_one_workspace(store: &Store) {
+    stored(store, &hosted("news", "news.shop.example")).await;
+    let again = store.write_system().await.insert_workspace(&hosted("blog", "news.shop.example")).await;
+    assert!(matches!(again, Err(StoreError::Duplicate)));
+    let mut moved = workspace("acme", 0);
+    moved.settings.custom_endpoint_url = Some("http://NEWS.shop.example".into());
+    let moved = store.write_system().await.update_workspace(&moved).await;
+    assert!(matches!(moved, Err(StoreError::Duplicate)));
+}
+
+async fn a_host_that_is_given_up_is_free(store: &Store) {
+    stored(store, &hosted("news", "news.shop.example")).await;
+    let mut system = store.write_system().await;
+    system.update_workspace(&workspace("news", 1)).await.unwrap();
+    system.insert_workspace(&hosted("blog", "news.shop.example")).await.unwrap();
+    system.commit().await.unwrap();
+    let found = store.read_system().await.workspace_by_host("news.shop.example").await.unwrap();
+    assert_eq!(found.map(|w| w.id.to_string()).as_deref(), Some("blog"));
 }

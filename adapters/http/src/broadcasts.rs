@@ -4,6 +4,7 @@ mod bodies;
 mod ledger;
 mod schedule;
 mod testing;
+mod web;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
 use bodies::{

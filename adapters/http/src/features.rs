@@ -1,6 +1,6 @@
 //! The use cases behind the operations.
 
-use crate::{bearer::Bearer, problem::Problem};
+use crate::{SiteCache, bearer::Bearer, problem::Problem};
 use application::{
     access::{Access, Caller},
     api_keys::ApiKeys,
@@ -12,6 +12,7 @@ use application::{
     lists::Lists,
     members::Members,
     messages::Messages,
+    publications::Publications,
     readiness::Readiness,
     subscriptions::Subscriptions,
     templates::Templates,
@@ -45,6 +46,10 @@ pub struct Features {
     pub members: Members,
     /// The history of messages.
     pub messages: Messages,
+    /// Broadcasts on the web.
+    pub publications: Publications,
+    /// Copies of their pages. The use cases that change what the public sees must be given the same.
+    pub sites: SiteCache,
     /// Whether the installation can serve.
     pub readiness: Readiness,
     /// What contacts may do about their own mails.

@@ -27,6 +27,7 @@ mod lists;
 mod members;
 mod messages;
 mod problem;
+mod publications;
 mod status;
 mod subscriptions;
 mod tags;
@@ -40,6 +41,7 @@ pub use body::{Body, Created, Moment, Text};
 pub use features::Features;
 pub use layers::{HttpSettings, ShutdownGate};
 pub use problem::Problem;
+pub use publications::SiteCache;
 
 use features::Shared;
 use poem::{EndpointExt as _, IntoEndpoint as _, Response, Route, endpoint::BoxEndpoint, get};
@@ -59,7 +61,7 @@ fn operations(shared: &Shared) -> impl OpenApi + 'static {
         lists::ListsApi(of()),
         templates::TemplatesApi(of()),
         transactional::TransactionalApi(of()),
-        broadcasts::BroadcastsApi(of()),
+        (broadcasts::BroadcastsApi(of()), publications::PublicationsApi(of())),
         messages::MessagesApi(of()),
     )
 }
@@ -83,6 +85,8 @@ pub fn api(features: Features, settings: HttpSettings) -> BoxEndpoint<'static, R
         .at("/notification-center", get(subscriptions::center).post(subscriptions::decide))
         .at("/unsubscribe-oneclick", get(subscriptions::ask_one_click).post(subscriptions::one_click))
         .nest("/api", service)
+        .at("/", publications::SiteEndpoint(shared.clone()))
+        .at("/*path", publications::SiteEndpoint(shared.clone()))
         .data(shared);
     layers::around(routes, settings).into_endpoint().boxed()
 }

@@ -1,6 +1,6 @@
 //! Broadcasts of a workspace and their accounts.
 
-use crate::{MemorySession, state::WorkspaceState, transactional::counted};
+use crate::{MemorySession, publications::slug_of, state::WorkspaceState, transactional::counted};
 use application::{
     page::Counted,
     ports::{BroadcastStore, StoreError},
@@ -84,17 +84,25 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
     }
 
     async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError> {
-        self.change(|state| match state.broadcasts.entry(broadcast.id.clone()) {
-            Entry::Occupied(_) => Err(StoreError::Duplicate),
-            Entry::Vacant(place) => {
-                place.insert(broadcast.clone());
-                Ok(())
+        self.change(|state| {
+            if slug_taken(state, broadcast) {
+                return Err(StoreError::Duplicate);
+            }
+            match state.broadcasts.entry(broadcast.id.clone()) {
+                Entry::Occupied(_) => Err(StoreError::Duplicate),
+                Entry::Vacant(place) => {
+                    place.insert(broadcast.clone());
+                    Ok(())
+                }
             }
         })
     }
 
     async fn update_broadcast(&mut self, broadcast: &Broadcast) -> Result<bool, StoreError> {
         self.change(|state| {
+            if slug_taken(state, broadcast) {
+                return Err(StoreError::Duplicate);
+            }
             let Some(kept) = state.broadcasts.get_mut(&broadcast.id) else { return Ok(false) };
             *kept = Broadcast { created_at: kept.created_at, ..broadcast.clone() };
             Ok(true)
@@ -259,4 +267,9 @@ impl WorkspaceState {
         ledger.begin(mails.clone().filter(|q| q.begun).count() as u64);
         Audit { ledger, in_queue: mails.count() as u64 }
     }
+}
+
+fn slug_taken(state: &WorkspaceState, broadcast: &Broadcast) -> bool {
+    let mut others = state.broadcasts.values().filter(|other| other.id != broadcast.id);
+    slug_of(broadcast).is_some_and(|slug| others.any(|other| slug_of(other) == Some(slug)))
 }

@@ -2,8 +2,8 @@
 
 use crate::locked;
 use application::ports::{
-    CompileError, CompileRequest, Compiled, LinkPolicy, Overrides, PreparedEmail, RenderError, RenderedEmail,
-    Renderer, TemplateKey,
+    CompileError, CompileRequest, Compiled, LinkPolicy, Overrides, PageContent, PreparedEmail, RenderError,
+    RenderedEmail, Renderer, TemplateKey,
 };
 use async_trait::async_trait;
 use domain::templates::{EmailBody, EmailContent};
@@ -81,6 +81,12 @@ impl Renderer for PlainRenderer {
             subject: subject(&plain.subject)?,
             subject_preview: subject(&plain.preview)?,
         })
+    }
+
+    async fn page(&self, content: &EmailContent, data: &Value) -> Result<PageContent, CompileError> {
+        let plain = Plain::compile(content)?;
+        let html = substitute(&plain.html, data, true).map_err(|e| failure(e.message))?;
+        Ok(PageContent { styles: String::new(), html })
     }
 
     fn mjml(&self, content: &EmailContent) -> String {

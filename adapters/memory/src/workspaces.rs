@@ -16,6 +16,13 @@ impl WorkspaceDirectory for MemorySession<SystemState> {
         self.look(|state| state.workspaces.get(id).cloned())
     }
 
+    async fn workspace_by_host(&mut self, host: &str) -> Result<Option<Workspace>, StoreError> {
+        self.look(|state| {
+            let mut all = state.workspaces.values();
+            all.find(|w| w.settings.custom_endpoint_host().as_deref() == Some(host)).cloned()
+        })
+    }
+
     async fn workspaces(&mut self) -> Result<Vec<Workspace>, StoreError> {
         self.look(|state| newest_first(state.workspaces.values()))
     }
@@ -28,17 +35,25 @@ impl WorkspaceDirectory for MemorySession<SystemState> {
     }
 
     async fn insert_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
-        self.change(|state| match state.workspaces.entry(workspace.id.clone()) {
-            Entry::Occupied(_) => Err(StoreError::Duplicate),
-            Entry::Vacant(place) => {
-                place.insert(workspace.clone());
-                Ok(())
+        self.change(|state| {
+            if host_taken(state, workspace) {
+                return Err(StoreError::Duplicate);
+            }
+            match state.workspaces.entry(workspace.id.clone()) {
+                Entry::Occupied(_) => Err(StoreError::Duplicate),
+                Entry::Vacant(place) => {
+                    place.insert(workspace.clone());
+                    Ok(())
+                }
             }
         })
     }
 
     async fn update_workspace(&mut self, workspace: &Workspace) -> Result<bool, StoreError> {
         self.change(|state| {
+            if host_taken(state, workspace) {
+                return Err(StoreError::Duplicate);
+            }
             let Some(kept) = state.workspaces.get_mut(&workspace.id) else { return Ok(false) };
             *kept = Workspace { created_at: kept.created_at, ..workspace.clone() };
             Ok(true)
@@ -63,6 +78,12 @@ impl WorkspaceDirectory for MemorySession<SystemState> {
             Ok(true)
         })
     }
+}
+
+fn host_taken(state: &SystemState, workspace: &Workspace) -> bool {
+    let host = workspace.settings.custom_endpoint_host();
+    let mut others = state.workspaces.values().filter(|other| other.id != workspace.id);
+    host.is_some() && others.any(|other| other.settings.custom_endpoint_host() == host)
 }
 
 fn newest_first<'a>(workspaces: impl Iterator<Item = &'a Workspace>) -> Vec<Workspace> {

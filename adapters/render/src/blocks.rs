@@ -20,6 +20,13 @@ pub enum Channel {
     Any,
 }
 
+impl Channel {
+    /// Whether a section with this visibility is left out.
+    pub fn hides(self, visibility: &str) -> bool {
+        matches!((visibility, self), ("email_only", Self::Web) | ("web_only", Self::Email))
+    }
+}
+
 /// The MJML of a tree.
 pub fn to_mjml(root: &Value, channel: Channel) -> String {
     let mut out = String::with_capacity(4096);
@@ -75,12 +82,8 @@ fn write_block(out: &mut String, block: &Value, channel: Channel, depth: usize) 
 }
 
 fn hidden(block: &Value, channel: Channel) -> bool {
-    match (block["attributes"]["visibility"].as_str(), channel) {
-        (Some("email_only"), Channel::Web) | (Some("web_only"), Channel::Email) => {
-            block["type"] == "mj-section"
-        }
-        _ => false,
-    }
+    let visibility = block["attributes"]["visibility"].as_str();
+    block["type"] == "mj-section" && visibility.is_some_and(|visibility| channel.hides(visibility))
 }
 
 fn write_attribute(out: &mut String, key: &str, value: &Value) {

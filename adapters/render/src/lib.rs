@@ -7,6 +7,7 @@ mod liquid;
 mod markup;
 mod mjml;
 mod nonce;
+mod page;
 mod plain;
 mod prepared;
 mod renderer;

@@ -7,7 +7,7 @@ mod tokens;
 
 pub use tokens::Tokens;
 
-use crate::liquid::syntax::line_of;
+use crate::{blocks::Channel, liquid::syntax::line_of};
 use application::ports::{CompileError, CompileIssue};
 use mrml::prelude::{
     parser::{Error as ParseError, ParserOptions, Span},
@@ -29,17 +29,17 @@ pub struct Skeleton {
     pub preview: Option<String>,
 }
 
-/// Compiles a source.
+/// Compiles a source, without the sections that the channel does not show.
 ///
 /// # Errors
 /// What is wrong, with line and column in the source.
-pub fn compile(source: &str) -> Result<Skeleton, CompileError> {
+pub fn compile(source: &str, channel: Channel) -> Result<Skeleton, CompileError> {
     if source.len() > MAX_SOURCE {
         return Err(refused(vec![issue(0, "the source is larger than 1 MiB", "mjml")]));
     }
     let protected = tokens::protect(source)
         .map_err(|at| refused(vec![issue_at(source, at, "a Liquid tag is opened but never closed", "")]))?;
-    let structure = Structure::read(&protected.text, &protected.tokens).map_err(|faults| {
+    let structure = Structure::read(&protected.text, &protected.tokens, channel).map_err(|faults| {
         let origin = |at| protected.origins.of(at);
         refused(faults.into_iter().map(|f| issue_at(source, origin(f.at), &f.message, &f.tag)).collect())
     })?;

@@ -1,6 +1,7 @@
 //! A content with its MJML compiled and its Liquid parsed; each recipient costs only the rendering.
 
 use crate::{
+    blocks::Channel,
     links::Marked,
     liquid::{
         LiquidError, Rendered, Template,
@@ -73,12 +74,13 @@ impl Prepared {
     pub fn new(
         content: &EmailContent,
         mjml: &str,
+        channel: Channel,
         lines: Lines,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CompileError> {
         let subject = line(&content.subject, "the subject")?;
         rewrite(mjml, Mode::Html).map_err(|error| refused(&error, "the mail"))?;
-        let skeleton = mjml::compile(mjml)?;
+        let skeleton = mjml::compile(mjml, channel)?;
         let Skeleton { html, tokens, .. } = &skeleton;
         let marked = Marked::new(html, tokens, true);
         let parsed = Template::parse(&marked.html, Mode::Html).map_err(|error| {
@@ -155,6 +157,15 @@ impl Prepared {
     ) -> Result<String, RenderError> {
         let (body, preview) = self.body(data, preview)?;
         Ok(self.marked.resolve(&body.text, &body.links, &preview, links))
+    }
+
+    /// The HTML for everybody, without a preview line.
+    ///
+    /// # Errors
+    /// When Liquid fails.
+    pub fn for_everybody(&self, data: &Value) -> Result<String, RenderError> {
+        let body = self.html.render(data, self.clock.now()).map_err(failed("the page"))?;
+        Ok(self.marked.resolve(&body.text, &body.links, "", None))
     }
 
     fn body(&self, data: &Value, preview: Option<&str>) -> Result<(Rendered, String), RenderError> {

@@ -4,15 +4,17 @@ use crate::{
     blocks::{self, Channel},
     links::Marked,
     liquid::{Template, syntax::Mode},
-    mjml,
+    mjml, page,
     prepared::{self, Lines, Prepared},
 };
 use application::ports::{
-    Clock, CompileError, CompileRequest, Compiled, LinkPolicy, PreparedEmail, Renderer, TemplateKey,
+    Clock, CompileError, CompileRequest, Compiled, LinkPolicy, PageContent, PreparedEmail, Renderer,
+    TemplateKey,
 };
 use async_trait::async_trait;
 use domain::templates::{EmailBody, EmailContent};
 use moka::future::Cache;
+use serde_json::Value;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -59,7 +61,7 @@ impl MjmlRenderer {
     fn prepare_now(&self, content: &EmailContent) -> Result<Prepared, CompileError> {
         self.compilations.fetch_add(1, Ordering::Relaxed);
         let mjml = source(content, Channel::Email)?;
-        Prepared::new(content, &mjml, self.lines.clone(), Arc::clone(&self.clock))
+        Prepared::new(content, &mjml, Channel::Email, self.lines.clone(), Arc::clone(&self.clock))
     }
 
     fn compile_now(
@@ -68,7 +70,8 @@ impl MjmlRenderer {
         links: Option<&dyn LinkPolicy>,
     ) -> Result<Compiled, CompileError> {
         let CompileRequest { content, data, web, .. } = request;
-        let mjml = source(content, if *web { Channel::Web } else { Channel::Email })?;
+        let channel = if *web { Channel::Web } else { Channel::Email };
+        let mjml = source(content, channel)?;
         let empty = data.as_object().is_none_or(serde_json::Map::is_empty);
         let preserve = request.preserve_liquid || empty;
         let links = links.filter(|_| !web);
@@ -84,19 +87,29 @@ impl MjmlRenderer {
         let subject_preview = line(content.subject_preview.as_deref().unwrap_or_default(), "the preview")?;
         let visual = matches!(content.body, EmailBody::Visual { .. });
         if preserve || (*web && visual) {
-            let skeleton = mjml::compile(&mjml)?;
+            let skeleton = mjml::compile(&mjml, channel)?;
             let marked = Marked::new(&skeleton.html, &skeleton.tokens, false);
             let preview = prepared::preview(&skeleton, content);
             let html = marked.resolve(&marked.html, &[], &preview, links);
             return Ok(Compiled { mjml, html, subject, subject_preview });
         }
-        let prepared = Prepared::new(content, &mjml, self.lines.clone(), Arc::clone(&self.clock))?;
+        let prepared = Prepared::new(content, &mjml, channel, self.lines.clone(), Arc::clone(&self.clock))?;
         let html = prepared.html(data, None, links).map_err(|error| mjml::refused_whole(&error.message))?;
         let failed = |error| prepared::refused(&error, "the mail");
         let written =
             Template::parse(&mjml, Mode::Html).map_err(failed)?.render(data, now).map_err(failed)?;
         let mjml = Marked::default().resolve(&written.text, &written.links, "", None);
         Ok(Compiled { mjml, html, subject, subject_preview })
+    }
+}
+
+impl MjmlRenderer {
+    fn page_now(&self, content: &EmailContent, data: &Value) -> Result<PageContent, CompileError> {
+        let mjml = source(content, Channel::Web)?;
+        let prepared =
+            Prepared::new(content, &mjml, Channel::Web, self.lines.clone(), Arc::clone(&self.clock))?;
+        let html = prepared.for_everybody(data).map_err(|error| mjml::refused_whole(&error.message))?;
+        Ok(page::parts(&html))
     }
 }
 
@@ -148,6 +161,11 @@ impl Renderer for MjmlRenderer {
     ) -> Result<Compiled, CompileError> {
         let (renderer, request) = (self.clone(), request.clone());
         aside(move || renderer.compile_now(&request, links.as_deref())).await
+    }
+
+    async fn page(&self, content: &EmailContent, data: &Value) -> Result<PageContent, CompileError> {
+        let (renderer, content, data) = (self.clone(), content.clone(), data.clone());
+        aside(move || renderer.page_now(&content, &data)).await
     }
 
     fn mjml(&self, content: &EmailContent) -> String {

@@ -8,6 +8,7 @@ mod expressions;
 mod idempotency;
 mod lists;
 mod messages;
+mod publications;
 mod templates;
 mod transactional;
 

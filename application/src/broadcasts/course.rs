@@ -75,6 +75,7 @@ impl Broadcasts {
         empty_queue(store.as_mut(), id, now).await?;
         store.cancel_recipients(id).await?;
         store.commit().await?;
+        self.sites.changed(&caller.workspace);
         Ok(())
     }
 
@@ -91,6 +92,7 @@ impl Broadcasts {
         empty_queue(store.as_mut(), id, self.clock.now()).await?;
         store.delete_broadcast(id).await?;
         store.commit().await?;
+        self.sites.changed(&caller.workspace);
         Ok(())
     }
 }

@@ -13,22 +13,29 @@ use domain::{
 };
 
 impl Broadcasts {
-    /// Starts a draft at once.
+    /// Starts a draft at once: its page becomes public, and its audience is mailed unless it is on the
+    /// web alone.
     ///
     /// # Errors
-    /// Without `broadcasts:write`, when it is no draft, or a template or a provider is missing.
+    /// Without `broadcasts:write`, when it is no draft, a template is missing, or a provider for
+    /// its mails.
     #[tracing::instrument(name = "broadcasts.send_now", skip_all)]
     pub async fn send_now(&self, caller: &Caller, id: &BroadcastId) -> Result<(), BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.schedule");
-        let integration = self.provider(&caller.workspace, purpose).await?;
+        let provider = self.provider(&caller.workspace, purpose).await;
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = locked(store.as_mut(), id).await?;
         let template_versions = latest_versions(store.as_mut(), &broadcast).await?;
-        broadcast.start(Launch { template_versions, integration }, self.clock.now())?;
+        if broadcast.channels.email {
+            broadcast.start(Launch { template_versions, integration: provider? }, self.clock.now())?;
+        } else {
+            broadcast.publish_only(self.clock.now())?;
+        }
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
+        self.sites.changed(&caller.workspace);
         Ok(())
     }
 
@@ -46,12 +53,15 @@ impl Broadcasts {
     ) -> Result<(), BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.schedule");
-        self.provider(&caller.workspace, purpose).await?;
+        let provider = self.provider(&caller.workspace, purpose).await;
         // The look that this causes finds nothing due and keeps the entry until the moment.
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = locked(store.as_mut(), id).await?;
         latest_versions(store.as_mut(), &broadcast).await?;
+        if broadcast.channels.email {
+            provider?;
+        }
         broadcast.schedule(schedule, self.clock.now())?;
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
@@ -72,6 +82,13 @@ impl Broadcasts {
         let Some(mut broadcast) = store.broadcast_for_update(id).await?.filter(|b| b.is_due(now)) else {
             return Ok(());
         };
+        if !broadcast.channels.email {
+            broadcast.publish_due(now);
+            store.update_broadcast(&broadcast).await?;
+            store.commit().await?;
+            self.sites.changed(workspace);
+            return Ok(());
+        }
         let launch = match provider {
             Ok(integration) => latest_versions(store.as_mut(), &broadcast)
                 .await
@@ -88,7 +105,9 @@ impl Broadcasts {
             }
         }
         store.update_broadcast(&broadcast).await?;
-        store.commit().await
+        store.commit().await?;
+        self.sites.changed(workspace);
+        Ok(())
     }
 
     /// The provider that takes broadcasts.

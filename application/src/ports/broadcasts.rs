@@ -46,10 +46,11 @@ pub trait BroadcastStore {
         size: usize,
     ) -> Result<Vec<AudienceMember>, StoreError>;
 
-    /// Fails with [`StoreError::Duplicate`] when the identifier is taken.
+    /// Fails with [`StoreError::Duplicate`] when the identifier is taken, or the slug by another page.
     async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError>;
 
-    /// Replaces all but the moment of creation. Answers whether the broadcast was there.
+    /// Replaces all but the moment of creation. Answers whether the broadcast was there. Fails with
+    /// [`StoreError::Duplicate`] when its slug is taken by another page.
     async fn update_broadcast(&mut self, broadcast: &Broadcast) -> Result<bool, StoreError>;
 
     /// Adds lines to the account; a recipient that already has a line for this broadcast is passed

@@ -2,8 +2,8 @@
 
 use super::{
     AttachmentStore, BroadcastStore, ContactStore, DeliveryStore, IdempotencyStore, IntegrationStore,
-    ListStore, MemberStore, MessageStore, NotificationStore, TemplateStore, UserStore, WorkStore,
-    WorkspaceDirectory,
+    ListStore, MemberStore, MessageStore, NotificationStore, PublicationStore, TemplateStore, UserStore,
+    WorkStore, WorkspaceDirectory,
 };
 use async_trait::async_trait;
 use domain::ids::WorkspaceId;
@@ -94,6 +94,7 @@ pub trait WorkspaceStore:
     + TemplateStore
     + NotificationStore
     + BroadcastStore
+    + PublicationStore
     + DeliveryStore
     + MessageStore
     + IdempotencyStore

@@ -123,6 +123,15 @@ pub struct Compiled {
     pub subject_preview: String,
 }
 
+/// A content as a part of a page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageContent {
+    /// Style sheets, without their elements.
+    pub styles: String,
+    /// What stands in the body.
+    pub html: String,
+}
+
 /// Makes mails from templates.
 #[async_trait]
 pub trait Renderer: Send + Sync {
@@ -140,6 +149,9 @@ pub trait Renderer: Send + Sync {
         request: &CompileRequest,
         links: Option<Arc<dyn LinkPolicy>>,
     ) -> Result<Compiled, CompileError>;
+
+    /// Makes a content for the web: sections only for mails are left out, links are left alone.
+    async fn page(&self, content: &EmailContent, data: &Value) -> Result<PageContent, CompileError>;
 
     /// The MJML of a content, with its Liquid left in place.
     fn mjml(&self, content: &EmailContent) -> String;

@@ -10,6 +10,7 @@ use domain::{
     ids::{BroadcastId, ListId},
     lists::MembershipStatus,
     permissions::Resource,
+    publications::Channels,
     utm::UtmParameters,
 };
 use memory::SequentialIds;
@@ -29,6 +30,8 @@ fn draft() -> BroadcastDraft {
         test: None,
         utm: UtmParameters::default(),
         metadata: None,
+        channels: Channels::default(),
+        web: None,
     }
 }
 

@@ -15,7 +15,10 @@ use domain::{
     email_address::EmailAddress, ids::WorkspaceId, languages::Language, permissions::Permissions,
     secret::Secret, timezones::Timezone, workspaces::WorkspaceSettings,
 };
-use memory::{FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainTokens, PlainVault, SequentialIds};
+use memory::{
+    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainTokens, PlainVault, RecordingSites,
+    SequentialIds,
+};
 use std::sync::Arc;
 
 pub const ROOT: &str = "root@host.example";
@@ -26,6 +29,7 @@ pub struct House {
     pub mailer: MemoryMailer,
     pub vault: PlainVault,
     pub platform: Arc<Platform>,
+    pub sites: RecordingSites,
     pub access: Access,
     pub users: Users,
     pub workspaces: Workspaces,
@@ -70,6 +74,7 @@ impl House {
         change(&mut installation);
         let (broker, mailer, vault) = (MemoryBroker::new(), MemoryMailer::new(), PlainVault::default());
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
+        let sites = RecordingSites::default();
         let platform = Arc::new(Platform {
             installation,
             broker: Arc::new(broker.clone()),
@@ -81,6 +86,7 @@ impl House {
             tokens: Arc::new(PlainTokens::default()),
             mailer: Arc::new(mailer.clone()),
             limiter: Arc::new(RateLimiter::new(time)),
+            sites: Arc::new(sites.clone()),
         });
         let house = Self {
             broker,
@@ -94,6 +100,7 @@ impl House {
             api_keys: ApiKeys::new(platform.clone()),
             integrations: Integrations::new(platform.clone(), platform.mailer.clone()),
             platform,
+            sites,
         };
         house.users.ensure_root_user().await.unwrap();
         house

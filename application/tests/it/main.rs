@@ -14,6 +14,7 @@ mod integrations;
 mod lists;
 mod members;
 mod messages;
+mod publications;
 mod subscriptions;
 mod templates;
 mod transactional;

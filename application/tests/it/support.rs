@@ -8,6 +8,7 @@ use application::{
     lists::{ListDraft, Lists},
     messages::Messages,
     ports::{ConnectionBroker as _, Purpose, Vault as _, WorkspaceDatabases as _},
+    publications::Publications,
     subscriptions::Subscriptions,
     templates::Templates,
     transactional::{Retention, Transactional},
@@ -34,7 +35,7 @@ use domain::{
 };
 use memory::{
     FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainVault, RecordingSignal,
-    SequentialIds,
+    RecordingSites, SequentialIds,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -55,6 +56,8 @@ pub struct Stage {
     pub deliveries: Deliveries,
     pub messages: Messages,
     pub subscriptions: Subscriptions,
+    pub publications: Publications,
+    pub sites: RecordingSites,
 }
 
 pub fn workspace() -> WorkspaceId {
@@ -162,6 +165,7 @@ impl Stage {
         let broker = MemoryBroker::new();
         let clock = FixedClock::at(now);
         let vault = PlainVault::with_key("installation");
+        let sites = RecordingSites::default();
         let (mailer, renderer, signal) = (MemoryMailer::new(), PlainRenderer::new(), RecordingSignal::new());
         store_workspace(&broker, &vault, rate_limit_per_minute, now).await;
         let shared: Arc<dyn application::ports::ConnectionBroker> = Arc::new(broker.clone());
@@ -188,7 +192,12 @@ impl Stage {
         Self {
             contacts: Contacts::new(shared.clone(), time.clone()),
             lists: Lists::new(shared.clone(), time.clone()),
-            templates: Templates::new(shared.clone(), time.clone(), Arc::new(renderer.clone())),
+            templates: Templates::new(
+                shared.clone(),
+                time.clone(),
+                Arc::new(renderer.clone()),
+                Arc::new(sites.clone()),
+            ),
             transactional: Transactional::new(
                 shared.clone(),
                 time.clone(),
@@ -197,10 +206,23 @@ impl Stage {
                 work.clone(),
                 Retention { keys: Duration::days(30), attachments: Duration::days(30) },
             ),
-            broadcasts: Broadcasts::new(shared.clone(), time.clone(), ids, work.clone()),
+            broadcasts: Broadcasts::new(
+                shared.clone(),
+                time.clone(),
+                ids,
+                work.clone(),
+                Arc::new(sites.clone()),
+            ),
             deliveries: Deliveries::new(ports, config),
             messages: Messages::new(shared.clone(), sealing.clone()),
+            publications: Publications::new(
+                shared.clone(),
+                time.clone(),
+                Arc::new(renderer.clone()),
+                sealing.clone(),
+            ),
             subscriptions: Subscriptions::new(shared, time, sealing),
+            sites,
             broker,
             clock,
             mailer,

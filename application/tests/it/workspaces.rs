@@ -141,6 +141,17 @@ async fn a_host_belongs_to_one_workspace() {
 }
 
 #[tokio::test]
+async fn those_who_keep_copies_of_a_site_are_told() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let _ = house.sites.take();
+    house.workspaces.update(&owner, draft("Acme")).await.unwrap();
+    house.workspaces.delete(&owner.identity, &acme()).await.unwrap();
+    assert_eq!(house.sites.take(), [acme(), acme()]);
+}
+
+#[tokio::test]
 async fn only_owners_update_and_delete() {
     let house = House::new().await;
     house.with_workspace().await;

@@ -19,6 +19,7 @@ use application::{
     messages::Messages,
     platform::{Environment, Installation, Platform},
     ports::{MailRoute, Mailbox, Mailer},
+    publications::Publications,
     rate_limit::RateLimiter,
     readiness::Readiness,
     subscriptions::Subscriptions,
@@ -34,7 +35,7 @@ use domain::{
     integrations::{ProviderSettings, SmtpSecurity, SmtpSettings},
     secret::Secret,
 };
-use http_api::Features;
+use http_api::{Features, SiteCache};
 use providers::HttpMailer;
 use render::MjmlRenderer;
 use smtp::MailRouter;
@@ -63,6 +64,7 @@ pub(super) struct Ports {
     /// Makes and hands over mails: for the worker, and at once for a request.
     deliveries: Arc<Deliveries>,
     retention: Retention,
+    sites: SiteCache,
 }
 
 impl Ports {
@@ -81,6 +83,7 @@ impl Ports {
         let http = HttpMailer::new(providers::Config { allow_private_hosts, ..providers::Config::default() })
             .context("mail cannot be sent safely")?;
         let mailer = metered(Arc::new(WorkspaceMailer { smtp: smtp.clone(), http }));
+        let sites = SiteCache::default();
         let platform = Platform {
             installation: installation(settings),
             broker: broker.clone(),
@@ -92,6 +95,7 @@ impl Ports {
             vault: Arc::new(AesVault::new(secret_key)),
             mailer: metered(system_smtp.clone()),
             limiter: Arc::new(RateLimiter::new(clock.clone())),
+            sites: Arc::new(sites.clone()),
         };
         let retention = Retention {
             keys: chrono::Duration::from_std(settings.key_retention)
@@ -120,6 +124,7 @@ impl Ports {
             deliveries: Arc::new(Deliveries::new(delivery_ports, delivery_config)),
             work: Arc::new(Work::new(broker, clock, wakeup)),
             retention,
+            sites,
         })
     }
 
@@ -128,12 +133,12 @@ impl Ports {
     }
 
     pub(super) fn broadcasts(&self) -> Broadcasts {
-        let Platform { broker, clock, ids, .. } = &*self.platform;
-        Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone())
+        let Platform { broker, clock, ids, sites, .. } = &*self.platform;
+        Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone(), sites.clone())
     }
 
     pub(super) fn features(&self) -> Features {
-        let Platform { broker, clock, ids, vault, .. } = &*self.platform;
+        let Platform { broker, clock, ids, vault, sites, .. } = &*self.platform;
         Features {
             access: Access::new(self.platform.clone()),
             api_keys: ApiKeys::new(self.platform.clone()),
@@ -145,9 +150,16 @@ impl Ports {
             lists: Lists::new(broker.clone(), clock.clone()),
             members: Members::new(self.platform.clone()),
             messages: Messages::new(broker.clone(), vault.clone()),
+            publications: Publications::new(
+                broker.clone(),
+                clock.clone(),
+                self.renderer.clone(),
+                vault.clone(),
+            ),
+            sites: self.sites.clone(),
             subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
             readiness: Readiness::new(broker.clone()),
-            templates: Templates::new(broker.clone(), clock.clone(), self.renderer.clone()),
+            templates: Templates::new(broker.clone(), clock.clone(), self.renderer.clone(), sites.clone()),
             transactional: Transactional::new(
                 broker.clone(),
                 clock.clone(),

@@ -1,6 +1,6 @@
 //! Workspaces, who belongs to them or is invited, and their integrations.
 
-use super::{belongs_to, index, json, moment, text, uuid};
+use super::{belongs_to, index, json, moment, text, text_if_any, uuid};
 use sea_orm::{
     DbBackend,
     sea_query::{Index, Table, TableCreateStatement},
@@ -34,6 +34,7 @@ fn workspaces(backend: DbBackend) -> TableCreateStatement {
         .col(text(backend, "secret_key"))
         .col(text(backend, "state"))
         .col(text(backend, "database_name").unique_key())
+        .col(text_if_any(backend, "custom_endpoint_host").unique_key())
         .col(moment("created_at"))
         .col(moment("updated_at"))
         .take()

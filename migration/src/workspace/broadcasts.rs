@@ -22,6 +22,10 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(ColumnDef::new("variations").json_binary().not_null())
         .col(ColumnDef::new("utm_parameters").json_binary().not_null())
         .col(ColumnDef::new("metadata").json_binary())
+        .col(ColumnDef::new("channels").json_binary().not_null())
+        .col(ColumnDef::new("web_settings").json_binary())
+        .col(key(backend, "web_slug", 100).unique_key())
+        .col(moment_if_any("web_published_at"))
         .col(ColumnDef::new("test").json_binary())
         .col(key(backend, "winning_template", 32))
         .col(moment_if_any("test_sent_at"))
@@ -41,7 +45,8 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(moment_if_any("cancelled_at"))
         .take();
     let by_status = index("broadcasts_status", "broadcasts", &["status", "due_at"]);
-    tables(backend, &table, &[by_status])
+    let published = index("broadcasts_published", "broadcasts", &["web_published_at", "id"]);
+    tables(backend, &table, &[by_status, published])
 }
 
 fn recipients(backend: DbBackend) -> Vec<String> {

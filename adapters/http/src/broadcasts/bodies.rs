@@ -3,6 +3,7 @@
 use super::{
     schedule::{ScheduleBody, ScheduleDraft},
     testing::{TestSettingsBody, TestSettingsDraft},
+    web::{ChannelsBody, WebSettingsBody, WebSettingsDraft},
 };
 use crate::{
     Moment, Text,
@@ -95,6 +96,10 @@ pub(super) struct CreateBody {
     /// Stored for clients.
     #[oai(nullable)]
     metadata: Option<Value>,
+    #[oai(nullable)]
+    channels: Option<ChannelsBody>,
+    #[oai(nullable)]
+    web_settings: Option<WebSettingsDraft>,
     /// Not supported yet: must be left out.
     #[oai(nullable)]
     data_feed: Option<Value>,
@@ -121,6 +126,7 @@ impl CreateBody {
         check.require(self.data_feed.is_none(), "/data_feed", "data feeds are not supported yet");
         let (variations, test) = self.test_settings.read(check);
         let metadata = object(check, "/metadata", self.metadata);
+        let web = self.web_settings.map(|web| web.read(check));
         let exclude_unsubscribed = self.audience.exclude_unsubscribed;
         Some(BroadcastDraft {
             name: self.name.0,
@@ -135,6 +141,8 @@ impl CreateBody {
             test,
             utm: self.utm_parameters.map(Into::into).unwrap_or_default(),
             metadata,
+            channels: self.channels.map(Into::into).unwrap_or_default(),
+            web: web.flatten(),
         })
     }
 }
@@ -160,6 +168,11 @@ pub(super) struct UpdateBody {
     /// Stored for clients.
     #[oai(nullable)]
     metadata: Option<Value>,
+    /// `web` can be turned on, and `email` changed, only while it is a draft.
+    #[oai(nullable)]
+    channels: Option<ChannelsBody>,
+    #[oai(nullable)]
+    web_settings: Option<WebSettingsDraft>,
     /// Left out, the moment stays. Without `is_scheduled` a scheduled broadcast is a draft again. One
     /// that was started keeps its moment whatever stands here.
     #[oai(nullable)]
@@ -182,6 +195,8 @@ impl UpdateBody {
             test_settings: self.test_settings,
             utm_parameters: self.utm_parameters,
             metadata: self.metadata,
+            channels: self.channels,
+            web_settings: self.web_settings,
             data_feed: self.data_feed,
         };
         let draft = content.draft(&mut check);
@@ -256,6 +271,8 @@ pub(super) struct BroadcastBody {
     test_sent_at: Option<Moment>,
     /// When the last mail of the rest was planned.
     winner_sent_at: Option<Moment>,
+    channels: ChannelsBody,
+    web_settings: Option<WebSettingsBody>,
     started_at: Option<Moment>,
     completed_at: Option<Moment>,
     paused_at: Option<Moment>,
@@ -303,6 +320,8 @@ pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> Broadc
         test_sent_at: broadcast.test_sent_at.map(Into::into),
         utm_parameters: (!broadcast.utm.is_empty()).then(|| broadcast.utm.into()),
         metadata: broadcast.metadata.map(Value::Object),
+        channels: broadcast.channels.into(),
+        web_settings: broadcast.web.map(Into::into),
         test_phase_recipient_count: 0,
         winner_phase_recipient_count: 0,
         enqueued_count: broadcast.enqueued_count,

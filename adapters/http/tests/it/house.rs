@@ -16,6 +16,7 @@ use application::{
         BreakerState, Clock, ConnectionFigures, MailRoute, Mailbox, SystemConnections, Vault as _,
         WorkspaceConnections,
     },
+    publications::Publications,
     rate_limit::RateLimiter,
     readiness::Readiness,
     subscriptions::Subscriptions,
@@ -26,7 +27,7 @@ use application::{
     workspaces::Workspaces,
 };
 use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::WorkspaceId};
-use http_api::{Features, HttpSettings, ShutdownGate};
+use http_api::{Features, HttpSettings, ShutdownGate, SiteCache};
 use memory::{
     FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens, PlainVault,
     RecordingSignal, SequentialIds,
@@ -66,6 +67,7 @@ impl House {
         let (vault, ids) = (PlainVault::default(), Arc::new(SequentialIds::new()));
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
         let email = |text: &str| EmailAddress::parse(text).unwrap();
+        let sites = SiteCache::default();
         let platform = Arc::new(Platform {
             installation: Installation {
                 environment,
@@ -85,8 +87,9 @@ impl House {
             tokens: Arc::new(PlainTokens::default()),
             mailer: Arc::new(MemoryMailer::new()),
             limiter: Arc::new(RateLimiter::new(time)),
+            sites: Arc::new(sites.clone()),
         });
-        let features = features(platform);
+        let features = features(platform, sites);
         features.users.ensure_root_user().await.unwrap();
         let mut settings = HttpSettings::new(ids);
         change(&mut settings);
@@ -140,7 +143,7 @@ pub async fn read(response: TestResponse) -> Answer {
     Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }
 
-fn features(platform: Arc<Platform>) -> Features {
+fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
     let of = |platform: &Arc<Platform>| platform.clone();
     let (broker, clock) = (platform.broker.clone(), platform.clock.clone());
     let (ids, vault) = (platform.ids.clone(), platform.vault.clone());
@@ -167,7 +170,13 @@ fn features(platform: Arc<Platform>) -> Features {
     Features {
         access: Access::new(of(&platform)),
         api_keys: ApiKeys::new(of(&platform)),
-        broadcasts: Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), work.clone()),
+        broadcasts: Broadcasts::new(
+            broker.clone(),
+            clock.clone(),
+            ids.clone(),
+            work.clone(),
+            platform.sites.clone(),
+        ),
         connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),
         deliveries: Arc::new(Deliveries::new(ports, config)),
@@ -177,7 +186,9 @@ fn features(platform: Arc<Platform>) -> Features {
         messages: Messages::new(broker.clone(), vault.clone()),
         readiness: Readiness::new(broker.clone()),
         subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
-        templates: Templates::new(broker.clone(), clock.clone(), renderer),
+        publications: Publications::new(broker.clone(), clock.clone(), renderer.clone(), vault.clone()),
+        sites,
+        templates: Templates::new(broker.clone(), clock.clone(), renderer, platform.sites.clone()),
         transactional: Transactional::new(broker, clock, ids, vault, work, retention),
         users: Users::new(of(&platform)),
         workspaces: Workspaces::new(platform),

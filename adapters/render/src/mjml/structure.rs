@@ -5,6 +5,7 @@ use super::{
     attributes::HtmlAttributes,
     tokens::{Origins, Tokens},
 };
+use crate::blocks::Channel;
 use crate::markup::{Markup, Scanner, Tag, VOID, attributes, numeric_entities};
 
 /// How deep elements may be nested; the compiler works on the stack.
@@ -93,12 +94,13 @@ pub struct Structure {
 
 impl Structure {
     /// Reads a source whose Liquid was replaced by tokens.
-    pub fn read(source: &str, liquid: &Tokens) -> Result<Self, Vec<Fault>> {
+    pub fn read(source: &str, liquid: &Tokens, channel: Channel) -> Result<Self, Vec<Fault>> {
         let inline = source.contains("inline=\"inline\"") || source.contains("inline='inline'");
         let structure = Self { contents: Tokens::for_source(source), ..Self::default() };
         let mut reader = Reader {
             source,
             liquid,
+            channel,
             inline,
             structure,
             faults: Vec::new(),
@@ -120,6 +122,8 @@ impl Structure {
 struct Reader<'a> {
     source: &'a str,
     liquid: &'a Tokens,
+    /// What the source is compiled for.
+    channel: Channel,
     /// Whether styles are inlined, for which the compiler must see the HTML.
     inline: bool,
     structure: Structure,
@@ -271,9 +275,23 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// Whether an opening tag begins a section that the channel does not show.
+    fn hidden(&self, tag: &Tag<'a>) -> bool {
+        let visibility = || attributes(self.source, tag).into_iter().find(|a| a.name == "visibility");
+        tag.name == "mj-section" && visibility().is_some_and(|a| self.channel.hides(a.value))
+    }
+
     /// An opening tag; answers where to go on when its content was skipped.
     fn opening(&mut self, tag: &Tag<'a>) -> Option<usize> {
         let name = tag.name;
+        if self.hidden(tag) {
+            let end = if tag.empty { Some(tag.end) } else { closing(self.source, tag).map(|(_, end)| end) };
+            match end {
+                Some(end) => self.from = end,
+                None => self.fault(tag.start, "<mj-section> is never closed", name),
+            }
+            return end;
+        }
         if VOID.contains(&name) && !tag.empty {
             self.copy(tag.start, tag.end - 1);
             self.structure.mjml.push_str(" />");

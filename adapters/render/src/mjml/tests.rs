@@ -13,7 +13,7 @@ fn text(inner: &str) -> String {
 }
 
 fn restored(source: &str) -> String {
-    let skeleton = compile(source).unwrap_or_else(|e| panic!("{source}: {e:?}"));
+    let skeleton = compile(source, Channel::Email).unwrap_or_else(|e| panic!("{source}: {e:?}"));
     skeleton.tokens.restore(&skeleton.html)
 }
 
@@ -118,9 +118,9 @@ fn attributes_are_added_to_the_html() {
     assert!(rendered(source, &json!({"id": "a\"b"})).contains("data-id=\"a&quot;b\""));
     let broken = source.replace(".mark td", ".mark >> td");
     assert!(
-        compile(&broken).unwrap_err().message.starts_with("line 1, column 36:"),
+        compile(&broken, Channel::Email).unwrap_err().message.starts_with("line 1, column 36:"),
         "{:?}",
-        compile(&broken)
+        compile(&broken, Channel::Email)
     );
 }
 
@@ -128,7 +128,7 @@ fn attributes_are_added_to_the_html() {
 fn the_preview_is_taken_out() {
     let source = "<mjml><mj-head><mj-preview>a &amp; {{ b }}&nbsp;</mj-preview><mj-preview>2</mj-preview></mj-head>\
         <mj-body></mj-body></mjml>";
-    let skeleton = compile(source).unwrap();
+    let skeleton = compile(source, Channel::Email).unwrap();
     assert_eq!(skeleton.tokens.restore(skeleton.preview.as_deref().unwrap()), "a &amp; {{ b }}&#160;");
     assert!(!skeleton.html.contains("display:none;font-size:1px"));
 }
@@ -175,7 +175,7 @@ fn faults_are_named_where_the_author_made_them() {
         (nested.as_str(), 1, 1201, "mj-wrapper", "within one another"),
         ("nothing", 1, 1, "mjml", ""),
     ] {
-        let error = compile(source).expect_err(source);
+        let error = compile(source, Channel::Email).expect_err(source);
         let issue = &error.issues[0];
         let start = &source[..source.len().min(80)];
         assert!(issue.message.contains(part), "{start}: {error:?}");
@@ -184,12 +184,18 @@ fn faults_are_named_where_the_author_made_them() {
         assert_eq!(error.message, issue.message);
     }
     let large = text(&"x".repeat(MAX_SOURCE));
-    assert!(compile(&large).is_err());
+    assert!(compile(&large, Channel::Email).is_err());
 }
 
 #[test]
 fn a_declaration_before_the_document_is_ignored() {
-    assert!(compile("<?xml version=\"1.0\"?>\n<!doctype mjml>\n<mjml><mj-body></mj-body></mjml>\n").is_ok());
+    assert!(
+        compile(
+            "<?xml version=\"1.0\"?>\n<!doctype mjml>\n<mjml><mj-body></mj-body></mjml>\n",
+            Channel::Email
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -209,11 +215,27 @@ proptest::proptest! {
     fn any_source_is_compiled_or_refused(
         source in "(<mjml>|</mjml>|<mj-body>|</mj-body>|<mj-section|</mj-section>|<mj-text>|</mj-text>|<mj-raw>|<br|>|/>|<p|\\{\\{|\\}\\}|\\{%|%\\}| if|endif| a=|\"|'|x|é|<!--|-->|&nbsp;|<mj-social>|<mj-head>|</mj-head>)*"
     ) {
-        if let Ok(skeleton) = compile(&source) {
+        if let Ok(skeleton) = compile(&source, Channel::Email) {
             let html = skeleton.tokens.restore(&skeleton.html);
             let marked = crate::links::Marked::new(&skeleton.html, &skeleton.tokens, true);
             let _ = marked.resolve(&html, &[], "", None);
             let _ = crate::plain::from_html(&skeleton.html, &skeleton.tokens);
         }
     }
+}
+
+#[test]
+fn a_section_is_compiled_only_for_the_channel_that_shows_it() {
+    let source = "<mjml><mj-body><mj-wrapper>\
+        <mj-section visibility=\"email_only\"><mj-column><mj-text>mail {{ a }}</mj-text></mj-column></mj-section>\
+        <mj-section visibility=\"web_only\"><mj-column><mj-text>page</mj-text></mj-column></mj-section>\
+        <mj-section visibility=\"all\"><mj-column><mj-text>both</mj-text></mj-column></mj-section>\
+        </mj-wrapper></mj-body></mjml>";
+    let shown = |channel| {
+        let html = compile(source, channel).unwrap().html;
+        assert!(!html.contains("visibility"), "{html}");
+        ["mail", "page", "both"].map(|word| html.contains(word))
+    };
+    assert_eq!(shown(Channel::Email), [true, false, true]);
+    assert_eq!(shown(Channel::Web), [false, true, true]);
 }

@@ -13,6 +13,8 @@ pub(crate) struct Model {
     pub(crate) state: String,
     /// Unique; a file name for SQLite.
     pub(crate) database_name: String,
+    /// Unique; taken from the settings.
+    pub(crate) custom_endpoint_host: Option<String>,
     pub(crate) created_at: DateTimeUtc,
     pub(crate) updated_at: DateTimeUtc,
 }

@@ -25,6 +25,14 @@ impl WorkspaceDirectory for Session {
         self.model(workspace::Entity::find_by_id(id.as_str())).await?.map(tenant).transpose()
     }
 
+    async fn workspace_by_host(&mut self, host: &str) -> Result<Option<Workspace>, StoreError> {
+        if host.contains('\0') {
+            return Ok(None);
+        }
+        let query = workspace::Entity::find().filter(workspace::Column::CustomEndpointHost.eq(host));
+        self.model(query).await?.map(tenant).transpose()
+    }
+
     async fn workspaces(&mut self) -> Result<Vec<Workspace>, StoreError> {
         let query = workspace::Entity::find()
             .order_by_desc(workspace::Column::CreatedAt)
@@ -92,6 +100,7 @@ fn changes(workspace: &Workspace) -> Result<workspace::ActiveModel, StoreError> 
         secret_key: Set(workspace.secret_key.as_str().to_owned()),
         state: Set(workspace.state.name().to_owned()),
         database_name: NotSet,
+        custom_endpoint_host: Set(workspace.settings.custom_endpoint_host()),
         created_at: NotSet,
         updated_at: Set(workspace.updated_at),
     })

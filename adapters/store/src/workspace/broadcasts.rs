@@ -28,7 +28,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-const COLUMNS: [&str; 24] = [
+pub(super) const COLUMNS: [&str; 28] = [
     "id",
     "created_at",
     "name",
@@ -37,6 +37,10 @@ const COLUMNS: [&str; 24] = [
     "variations",
     "utm_parameters",
     "metadata",
+    "channels",
+    "web_settings",
+    "web_slug",
+    "web_published_at",
     "template_versions",
     "integration_id",
     "cursor",
@@ -230,8 +234,10 @@ fn one(id: &BroadcastId) -> SelectStatement {
 }
 
 /// The values of [`COLUMNS`].
-fn values(broadcast: &Broadcast) -> Result<[Value; 24], StoreError> {
+fn values(broadcast: &Broadcast) -> Result<[Value; 28], StoreError> {
     let launch = broadcast.launch.as_ref();
+    let web = broadcast.web.as_ref();
+    let page = web.filter(|_| broadcast.channels.web);
     let enqueued =
         i64::try_from(broadcast.enqueued_count).map_err(|_| Failure::Unwritable("enqueued_count"))?;
     let metadata = broadcast.metadata.as_ref().map(|metadata| to_json(metadata, "metadata")).transpose()?;
@@ -248,6 +254,10 @@ fn values(broadcast: &Broadcast) -> Result<[Value; 24], StoreError> {
         to_json(&broadcast.variations, "variations")?.into(),
         to_json(&broadcast.utm, "utm_parameters")?.into(),
         metadata.into(),
+        to_json(&broadcast.channels, "channels")?.into(),
+        web.map(|web| to_json(web, "web_settings")).transpose()?.into(),
+        page.map(|web| web.slug.to_string()).into(),
+        page.and_then(|web| web.published_at).into(),
         versions.into(),
         launch.map(|launch| launch.integration.uuid()).into(),
         broadcast.cursor.as_ref().map(|email| email.as_str().to_owned()).into(),
@@ -267,7 +277,7 @@ fn values(broadcast: &Broadcast) -> Result<[Value; 24], StoreError> {
     ])
 }
 
-fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
+pub(super) fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
     let versions: Option<serde_json::Value> = row.field("template_versions")?;
     let versions = versions.map(|json| from_json(json, "template_versions")).transpose()?;
     let integration: Option<Uuid> = row.field("integration_id")?;
@@ -280,6 +290,7 @@ fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
     let winner = winner.map(|id| TemplateId::parse(&id)).transpose();
     let metadata: Option<serde_json::Value> = row.field("metadata")?;
     let schedule: Option<serde_json::Value> = row.field("schedule")?;
+    let web: Option<serde_json::Value> = row.field("web_settings")?;
     let cursor: Option<String> = row.field("cursor")?;
     let cursor = cursor.map(|email| EmailAddress::parse(&email)).transpose();
     Ok(Broadcast {
@@ -293,6 +304,8 @@ fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
         utm: row.json("utm_parameters")?,
         metadata: metadata.map(|json| from_json(json, "metadata")).transpose()?,
         schedule: schedule.map(|json| from_json(json, "schedule")).transpose()?,
+        channels: row.json("channels")?,
+        web: web.map(|json| from_json(json, "web_settings")).transpose()?,
         state: state(row)?,
         launch,
         cursor: cursor.map_err(|_| Failure::Unreadable("cursor".into()))?,
