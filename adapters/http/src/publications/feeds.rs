@@ -21,7 +21,8 @@ pub(super) fn rss(site: &Site, posts: &[FullPost]) -> String {
             .link(Some(address(site, post)))
             .guid(Some(guid))
             .pub_date(Some(post.published_at.to_rfc2822()))
-            .description(post.settings.meta_description.clone())
+            // readers take it for HTML
+            .description(post.settings.meta_description.as_deref().map(ammonia::clean_text))
             .content(Some(content(site, full)))
             .build()
     });
