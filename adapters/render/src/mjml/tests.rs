@@ -227,14 +227,14 @@ proptest::proptest! {
 #[test]
 fn a_section_is_compiled_only_for_the_channel_that_shows_it() {
     let source = "<mjml><mj-body><mj-wrapper>\
-        <mj-section visibility=\"email_only\"><mj-column><mj-text>mail {{ a }}</mj-text></mj-column></mj-section>\
-        <mj-section visibility=\"web_only\"><mj-column><mj-text>page</mj-text></mj-column></mj-section>\
-        <mj-section visibility=\"all\"><mj-column><mj-text>both</mj-text></mj-column></mj-section>\
+        <mj-section visibility=\"email_only\"><mj-column><mj-text>letter {{ a }}</mj-text></mj-column></mj-section>\
+        <mj-section visibility=\"web_only\"><mj-column><mj-text>webpage</mj-text></mj-column></mj-section>\
+        <mj-section visibility=\"all\"><mj-column><mj-text>everywhere</mj-text></mj-column></mj-section>\
         </mj-wrapper></mj-body></mjml>";
     let shown = |channel| {
         let html = compile(source, channel).unwrap().html;
         assert!(!html.contains("visibility"), "{html}");
-        ["mail", "page", "both"].map(|word| html.contains(word))
+        ["letter", "webpage", "everywhere"].map(|word| html.contains(word))
     };
     assert_eq!(shown(Channel::Email), [true, false, true]);
     assert_eq!(shown(Channel::Web), [false, true, true]);
