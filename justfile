@@ -30,6 +30,10 @@ settings:
 demo *arguments:
     cargo run --release -- demo {{arguments}}
 
+# the long tests of the connection broker, and its measures; about an hour
+test-long:
+    scripts/test-long.sh
+
 # measure the connection broker: just bench core
 bench *arguments:
     cargo run --release --package benches -- {{arguments}}

@@ -185,6 +185,12 @@ impl World {
         }
     }
 
+    /// Performs the first effect that is asked for.
+    pub(super) fn finish_one(&mut self) {
+        let effect = self.todo.remove(0);
+        self.perform(&effect);
+    }
+
     pub(super) fn fail_open(&mut self, failure: OpenFailure, proven: bool) {
         let at = self.todo.iter().position(|effect| matches!(effect, Effect::Open { .. }));
         let effect = self.todo.remove(at.expect("an open is under way"));

@@ -48,6 +48,7 @@ fn a_reserved_slot_that_is_no_longer_needed_goes_to_the_next_want() {
     world.apply(Event::Cancel(waiter));
     world.finish();
     assert_eq!(world.leases.iter().map(|(_, of)| *of).collect::<Vec<_>>(), [3]);
+    assert_eq!(world.stats().opens.succeeded, 2, "none for the one that has gone");
 }
 
 #[test]
@@ -104,4 +105,85 @@ fn a_prewarm_uses_free_slots_up_to_four_fifths_and_counts_as_a_waiter() {
     assert_eq!(world.opens(), 1);
     world.finish();
     assert_eq!(world.leases.len(), 1);
+}
+
+/// Whom the open under way is for.
+fn opening(world: &World) -> Vec<crate::Target> {
+    let opens = world.todo.iter().filter_map(|effect| match effect {
+        Effect::Open { target, .. } => Some(target.clone()),
+        _ => None,
+    });
+    opens.collect()
+}
+
+fn workspace(number: usize) -> crate::Target {
+    crate::Target::Workspace(key(number))
+}
+
+#[test]
+fn who_has_none_comes_before_who_has_too_few() {
+    let mut world = World::new(Limits { max_parallel_opens: 1, ..limits(10, 3) });
+    world.leased(1);
+    world.lease(9);
+    world.lease(1);
+    world.pass(20 * MS);
+    world.lease(2);
+    world.finish_one();
+    assert_eq!(opening(&world), [workspace(2)], "it came later, but has nothing");
+    world.finish_one();
+    assert_eq!(opening(&world), [workspace(1)]);
+}
+
+#[test]
+fn first_come_first_served_also_across_classes() {
+    let mut world = World::new(Limits { max_parallel_opens: 1, ..limits(10, 3) });
+    world.lease(9);
+    world.ask(1, Class::Background, Access::Read, LONG);
+    world.ask(2, Class::Interactive, Access::Read, LONG);
+    world.finish_one();
+    assert_eq!(opening(&world), [workspace(1)]);
+}
+
+#[test]
+fn growth_takes_also_a_young_one_from_who_has_two_more() {
+    let mut world = World::new(limits(4, 3));
+    world.leased(1);
+    for _ in 0..3 {
+        world.lease(2);
+        world.pass(20 * MS);
+        world.finish();
+    }
+    world.lease(1);
+    world.pass(8 * MS);
+    let of_two: Vec<_> = world.leases.iter().filter(|(_, of)| *of == 2).map(|(conn, _)| *conn).collect();
+    for conn in &of_two {
+        world.release(*conn);
+    }
+    assert_eq!(world.closes(), []);
+    world.pass(2 * MS);
+    assert_eq!(world.closes(), [of_two[0]], "two milliseconds idle");
+}
+
+#[test]
+fn a_reserved_slot_is_kept_for_its_heir_although_others_come_who_have_none() {
+    let mut world = World::new(Limits { max_parallel_opens: 1, ..limits(2, 2) });
+    world.leased(1);
+    let other = world.idle(2);
+    world.pass(20 * MS);
+    world.lease(1);
+    world.pass(10 * MS);
+    assert_eq!(world.closes(), [other], "for the growth of the first");
+    world.lease(3);
+    world.finish_one();
+    assert_eq!(opening(&world), [workspace(1)]);
+}
+
+#[test]
+fn an_opened_connection_goes_to_whoever_is_served_first_by_then() {
+    let mut world = World::new(limits(4, 1));
+    world.ask(1, Class::Background, Access::Read, LONG);
+    world.ask(1, Class::Interactive, Access::Read, LONG);
+    world.finish();
+    assert_eq!(world.core.conns[world.leases[0].0].tenant.unwrap().class, Class::Interactive);
+    assert_eq!((world.waiting.len(), world.stats().leases.opened), (1, 1));
 }
