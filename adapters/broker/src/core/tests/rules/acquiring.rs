@@ -130,15 +130,61 @@ fn a_hopeless_wait_is_refused_at_arrival() {
     world.release(lease);
 }
 
+/// What a new request of a workspace would have to wait.
+fn predicted(world: &World, workspace: usize) -> Duration {
+    let core = &world.core;
+    let space = core.by_key.get(&key(workspace)).map(|id| &core.spaces[*id]);
+    core.predicted_wait(space, Class::Interactive, world.now)
+}
+
+#[test]
+fn the_wait_is_predicted_from_who_is_ahead_and_what_there_is() {
+    // With connections: those ahead take turns on them.
+    let mut world = World::new(limits(4, 2));
+    let first = world.leased(1);
+    world.lease(1);
+    world.pass(Duration::from_secs(1));
+    world.finish();
+    world.release(first);
+    world.lease(1);
+    for _ in 0..4 {
+        world.lease(1);
+    }
+    assert_eq!((world.live(1), world.waiting.len()), (2, 4));
+    let hold = world.core.spaces[world.core.by_key[&key(1)]].hold.get().unwrap();
+    assert_eq!(predicted(&world, 1), hold * 4 / 2);
+    // Without, while there is a slot: rounds of opens, each as long as a close and an open are thought
+    // to take, 10 ms.
+    let mut world = World::new(Limits { max_parallel_opens: 2, ..limits(10, 1) });
+    for workspace in 0..7 {
+        world.lease(workspace);
+    }
+    assert_eq!(predicted(&world, 9), 10 * MS * 3, "five are ahead, two at a time");
+    // Without, while all slots are busy: a turn of each ahead, then a quantum.
+    let mut world = World::new(limits(1, 1));
+    world.leased(1);
+    for workspace in 2..5 {
+        world.lease(workspace);
+    }
+    assert_eq!(predicted(&world, 9), 100 * MS * 3 + 100 * MS);
+}
+
 #[test]
 fn retry_after_is_whole_seconds_from_one_to_thirty() {
     let mut world = World::new(limits(1, 1));
     for (wait, low, high) in [(0, 1, 1), (10, 10, 15), (1000, 30, 30)] {
+        let mut seen = std::collections::BTreeSet::new();
         for _ in 0..50 {
             let retry = world.core.retry_after(Duration::from_secs(wait));
             assert_eq!(retry.subsec_nanos(), 0);
             assert!((low..=high).contains(&retry.as_secs()), "{wait}: {retry:?}");
+            seen.insert(retry);
         }
+        assert_eq!(
+            seen.len() > 3,
+            wait == 10,
+            "spread, so that callers do not come back all at once: {seen:?}"
+        );
     }
 }
 

@@ -8,6 +8,7 @@ fn a_waiter_of_the_same_workspace_gets_the_connection_directly() {
     world.release(conn);
     assert_eq!(world.leases, [(conn, 1)]);
     assert!(world.todo.is_empty());
+    assert_eq!(world.stats().leases.handed_over, 1);
 }
 
 #[test]
@@ -103,6 +104,31 @@ fn debt_fades_by_half_per_minute_and_is_forgotten() {
     assert!((debt(&world).unwrap() - 200.0).abs() < 1.0);
     world.pass(Duration::from_hours(1));
     assert_eq!(debt(&world), None, "an idle workspace costs nothing");
+}
+
+#[test]
+fn no_more_than_ten_quanta_are_owed() {
+    let mut world = World::new(limits(1, 1));
+    let conn = world.leased(1);
+    world.lease(2);
+    world.pass(Duration::from_secs(5));
+    world.release(conn);
+    let stats = world.stats();
+    let debt = stats.workspaces.iter().find(|space| space.workspace == key(1)).unwrap().debt_ms;
+    assert!((debt - 1000.0).abs() < 1.0, "{debt} ms");
+}
+
+#[test]
+fn nothing_is_taken_on_release_while_the_gate_is_closed() {
+    let mut world = World::new(Limits { max_parallel_opens: 1, ..limits(2, 1) });
+    let conn = world.leased(1);
+    world.lease(2);
+    world.lease(3);
+    assert_eq!(world.opens(), 1, "the only opener is busy");
+    world.release(conn);
+    assert_eq!((world.closes(), world.state(conn)), (vec![], Some(State::Idle)));
+    world.finish();
+    assert_eq!(world.leases.len(), 2, "then it is");
 }
 
 #[test]
