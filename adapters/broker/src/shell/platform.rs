@@ -73,12 +73,18 @@ mod scheduled {
         sleep_until(Instant::now() + time).await;
     }
 
-    pub(in super::super) async fn timeout<F: Future>(time: Duration, future: F) -> Result<F::Output, ()> {
+    #[derive(Debug)]
+    pub(in super::super) struct Elapsed;
+
+    pub(in super::super) async fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         tokio::select! {
             biased;
             done = &mut future => Ok(done),
-            () = sleep(time) => Err(()),
+            () = sleep(time) => Err(Elapsed),
         }
     }
 

@@ -175,11 +175,11 @@ async fn nothing_is_left(broker: &Broker<Server>, server: &Server) {
         {
             let now = broker.shared.now();
             // One lock for all that is compared.
-            let state = broker.shared.lock();
-            let stats = state.core.stats(&StatsPage::default(), now);
+            let shared = broker.shared.lock();
+            let stats = shared.core.stats(&StatsPage::default(), now);
             if (stats.total_open, stats.waiters) == (stats.total_idle, 0) {
-                assert_eq!(state.parked.iter().flatten().count(), stats.total_open as usize);
-                assert_eq!(state.replies.iter().flatten().count(), 0);
+                assert_eq!(shared.parked.iter().flatten().count(), stats.total_open as usize);
+                assert_eq!(shared.replies.iter().flatten().count(), 0);
                 assert_eq!(server.sessions().open.len(), stats.total_open as usize);
                 assert!(server.sessions().peak <= SLOTS as usize + 2, "I1: {}", server.sessions().peak);
                 return;
@@ -256,7 +256,7 @@ fn a_retired_workspace_has_no_session_in_any_schedule() {
                 })
             });
             yield_now().await;
-            broker.retire(&key(1), Duration::from_secs(60)).await.unwrap();
+            broker.retire(&key(1), Duration::from_mins(1)).await.unwrap();
             let target = Target::Workspace(key(1));
             assert!(server.sessions().open.values().all(|open| *open != target), "I15");
             for task in callers {
@@ -284,7 +284,7 @@ fn a_shutdown_leaves_nothing_in_any_schedule() {
                 })
             });
             yield_now().await;
-            assert!(broker.shutdown(Duration::from_secs(60)).await.is_clean());
+            assert!(broker.shutdown(Duration::from_mins(1)).await.is_clean());
             assert_eq!(server.sessions().open.len(), 0);
             for task in callers {
                 task.await.unwrap();

@@ -31,8 +31,14 @@ fn choose(number: u64) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_workspaces_than_connections_are_served_within_the_budget() {
     println!("F4: {WORKSPACES} workspaces, {LEASES} leases, seed {SEED}");
-    let limits =
-        Limits { max_connections: 60, system_reserve: Some(5), close_timeout: 5 * SECOND, ..limits() };
+    let limits = Limits {
+        max_connections: 60,
+        system_reserve: Some(5),
+        max_parallel_opens: 16,
+        connect_timeout: 5 * SECOND,
+        close_timeout: 5 * SECOND,
+        ..limits()
+    };
     let (broker, server) = start_with(limits).await;
     let next = Arc::new(AtomicU64::new(0));
     let clients = (0..64).map(|_| {

@@ -105,6 +105,8 @@ fn a_prewarm_uses_free_slots_up_to_four_fifths_and_counts_as_a_waiter() {
     assert_eq!(world.opens(), 1);
     world.finish();
     assert_eq!(world.leases.len(), 1);
+    world.apply(Event::Prewarm(&key(1)));
+    assert_eq!(world.opens(), 0, "it has one");
 }
 
 /// Whom the open under way is for.
