@@ -289,7 +289,7 @@ mod long {
     #[test]
     fn three_workspaces_on_three_slots_with_two_connections_each() {
         let bounds = Bounds { waiters: 3, failures: 1, depth_first: true, ..LARGE };
-        check("three workspaces, three slots, cap 2", limits(3, 2), bounds, 1);
+        check("three workspaces, three slots, cap 2", limits(3, 2), bounds, 801_776);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! One test or more for each rule (C3).
 //!
-//! Every rule was taken out of the core, one at a time, to see a test here fail. Of 73 such mutants
-//! those that no test noticed got one, except two that change nothing: that an opened connection goes
-//! to its best waiter at once, since an idle one would in the same event; and that a quantum ends only
-//! for the last connection, since whoever has two against none shares out anyway.
+//! Every rule was taken out of the core, one at a time, to see a test here fail. Of 71 such mutants
+//! fifteen went unnoticed at first; fourteen of these got a test. The last one changes nothing: that
+//! a quantum ends only for the last connection, since whoever has two against none shares out anyway.
 
 mod acquiring;
 mod administering;
