@@ -11,6 +11,7 @@ use domain::{
         AbTest, Audience, Broadcast, BroadcastDraft, Schedule, Variation, WinnerChoice, WinnerMetric,
     },
     ids::TemplateId,
+    publications::Channels,
     templates::TemplateDraft,
     utm::UtmParameters,
 };
@@ -42,6 +43,8 @@ async fn compared(stage: &Stage, winner: WinnerChoice) -> Broadcast {
         test: Some(AbTest::new(20, winner).unwrap()),
         utm: UtmParameters::default(),
         metadata: None,
+        channels: Channels::default(),
+        web: None,
     };
     stage.broadcasts.create(&owner(), draft).await.unwrap()
 }

@@ -29,6 +29,7 @@ fn draft(slug: &str, email: bool) -> BroadcastDraft {
             exclude_unsubscribed: true,
         },
         variations: vec![Variation { variation_name: "A".into(), template_id: welcome() }],
+        test: None,
         utm: UtmParameters::default(),
         metadata: None,
         channels: Channels::new(email, true),
