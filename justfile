@@ -30,7 +30,7 @@ settings:
 demo *arguments:
     cargo run --release -- demo {{arguments}}
 
-# the long tests of the connection broker, and its measures; about an hour
+# the long tests of the connection broker, and its measures; tens of minutes
 test-long:
     scripts/test-long.sh
 

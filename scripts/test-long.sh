@@ -2,7 +2,7 @@
 # The long tests of the connection broker, and what it measures: scripts/test-long.sh
 #
 # Prints how many states, transitions and schedules were tried; fails when there are fewer than there
-# were. Takes about an hour on two cores. The figures in docs/connection-broker.md come from here.
+# were. Takes tens of minutes on two cores. The figures in docs/connection-broker.md come from here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
