@@ -4,6 +4,8 @@
 //! and commits. What was begun by a process that ended is recorded as unknown and never sent again by
 //! itself; what was only claimed waits again.
 
+mod at_once;
+mod draft;
 mod files;
 mod record;
 mod throttle;
@@ -16,8 +18,8 @@ use crate::{
     directory::active_workspace,
     messages::open_data,
     ports::{
-        Claim, Clock, ConnectionBroker, IdGenerator, MailRoute, Mailbox, Mailer, OutgoingMail, Overrides,
-        Purpose, Random, Renderer, SendError, Settled, StoreError, TemplateKey, UnitOfWork, Vault,
+        Claim, Clock, ConnectionBroker, IdGenerator, MailRoute, Mailer, OutgoingMail, Purpose, Random,
+        Renderer, SendError, Settled, StoreError, UnitOfWork, Vault, VaultError,
     },
 };
 use chrono::Duration;
@@ -27,16 +29,17 @@ use domain::{
     contacts::{Contact, ContactField},
     deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
     email_address::EmailAddress,
-    ids::{IntegrationId, ListId, MessageId, SenderId, WorkspaceId},
-    integrations::EmailProvider,
+    ids::{IntegrationId, ListId, MessageId, WorkspaceId},
+    integrations::{EmailProvider, Integration},
     lists::{List, Membership, MembershipStatus},
     messages::Message,
     secret::Secret,
     templates::Template,
-    transactional::{EmailOptions, Notification},
+    transactional::Notification,
     utm::UtmParameters,
     workspaces::Workspace,
 };
+use draft::{Draft, Unsendable};
 use record::{record, record_lapsed};
 use std::{
     collections::{HashMap, HashSet},
@@ -44,6 +47,7 @@ use std::{
 };
 use throttle::Throttle;
 pub use trial::TrialError;
+pub(crate) use at_once::Trial;
 
 /// The use cases of the delivery worker. They have no caller: nobody but the process itself asks.
 pub struct Deliveries {
@@ -91,6 +95,23 @@ pub struct Batch {
 struct Provider {
     provider: EmailProvider<Secret>,
     route: MailRoute,
+}
+
+impl Provider {
+    fn open(vault: &dyn Vault, integration: Integration) -> Result<Self, VaultError> {
+        let sealed = integration.provider;
+        let settings = sealed.settings.try_map_secrets(|_, secret| vault.open(secret))?;
+        let route = MailRoute::Provider {
+            pool: Some((integration.workspace, integration.id)),
+            settings: Arc::new(settings.clone()),
+        };
+        let provider = EmailProvider {
+            settings,
+            senders: sealed.senders,
+            rate_limit_per_minute: sealed.rate_limit_per_minute,
+        };
+        Ok(Self { provider, route })
+    }
 }
 
 /// One claimed delivery.
@@ -262,18 +283,8 @@ impl Deliveries {
         let key = vault.open(&workspace.secret_key).map_err(unreadable)?;
         let mut providers = HashMap::new();
         for integration in integrations {
-            let sealed = integration.provider;
-            let settings = sealed.settings.try_map_secrets(|_, s| vault.open(s)).map_err(unreadable)?;
-            let route = MailRoute::Provider {
-                pool: Some((id.clone(), integration.id)),
-                settings: Arc::new(settings.clone()),
-            };
-            let provider = EmailProvider {
-                settings,
-                senders: sealed.senders,
-                rate_limit_per_minute: sealed.rate_limit_per_minute,
-            };
-            providers.insert(integration.id, Provider { provider, route });
+            let id = integration.id;
+            providers.insert(id, Provider::open(vault, integration).map_err(unreadable)?);
         }
         Ok((Arc::new(workspace), key, providers))
     }
@@ -290,70 +301,33 @@ impl Deliveries {
             .ok_or("the e-mail provider of this message was removed from the workspace")?;
         let contact = item.contact.as_ref().ok_or("the contact was deleted")?;
         let template = item.template.as_ref().ok_or("the template of this message is gone")?;
-        let default_language = &batch.workspace.settings.default_language;
-        let content = template
-            .content_for(contact.text(ContactField::Language), default_language)
-            .email()
-            .ok_or("the template is no e-mail")?;
-        let translated = template.translations.iter().find(|(_, c)| c.email() == Some(content));
-        let key = TemplateKey {
-            workspace: batch.workspace.id.clone(),
-            template: template.id.clone(),
-            version: template.version,
-            language: translated.map(|(language, _)| language.as_str().to_owned()),
-        };
-        let no_options = EmailOptions::default();
-        let options = item.message.as_ref().map_or(&no_options, |m| &m.options);
         let data = match &item.message {
             Some(message) => open_data(self.ports.vault.as_ref(), &batch.key, message)
                 .map_err(|_| "the stored variables of this message cannot be opened")?,
             None => serde_json::Map::new(),
         };
-        let hmac = self.ports.vault.hash_with(&batch.key, contact.email.as_str());
         let memberships = match delivery.source {
             DeliverySource::Transactional { .. } => Some(item.memberships.clone()),
             DeliverySource::Broadcast { .. } => None,
         };
-        let scene = variables::Scene {
-            endpoint: &self.config.endpoint,
+        let asked = item.message.as_ref().map(|message| message.options.clone()).unwrap_or_default();
+        let usual = item.notification.as_ref().map(|notification| notification.email.options());
+        let draft = Draft {
             workspace: &batch.workspace,
+            key: &batch.key,
+            provider: &provider.provider,
             message: &delivery.message,
-            contact: &ContactView { contact: contact.clone(), memberships },
-            email_hmac: &hmac,
+            contact: ContactView { contact: contact.clone(), memberships },
+            template,
+            language: contact.text(ContactField::Language),
+            sender: None,
+            options: asked.or(usual.unwrap_or_default()),
+            data,
             list: item.list.as_deref(),
             broadcast: item.broadcast.as_deref(),
-            sent_at: self.ports.clock.now(),
+            utm: item.utm(),
         };
-        let links = variables::Links::new(&scene);
-        let variables = variables::variables(&scene, &links, data);
-        let prepared = self.ports.renderer.prepare(&key, content).await.map_err(|e| e.to_string())?;
-        let overrides =
-            Overrides { subject: options.subject.clone(), subject_preview: options.subject_preview.clone() };
-        let utm = item.utm();
-        let policy = (!utm.is_empty()).then(|| crate::links::UtmLinks::new(utm));
-        let policy = policy.as_ref().map(|p| p as &dyn crate::ports::LinkPolicy);
-        let rendered = prepared.render(&variables, &overrides, policy).map_err(|e| e.to_string())?;
-        let sender = provider
-            .provider
-            .sender(content.sender_id.as_deref().and_then(|id| SenderId::parse(id).ok()))
-            .ok_or("the e-mail provider has no sender")?;
-        let mail = OutgoingMail {
-            message_id: delivery.message.clone(),
-            from: Mailbox {
-                address: sender.email.clone(),
-                name: options.from_name.clone().or_else(|| Some(sender.name.clone())),
-            },
-            to: Mailbox { address: contact.email.clone(), name: None },
-            cc: options.cc.clone(),
-            bcc: options.bcc.clone(),
-            reply_to: options.reply_to.clone().or_else(|| content.reply_to.clone()),
-            subject: rendered.subject,
-            html: rendered.html,
-            text: rendered.text,
-            list_unsubscribe: links.oneclick_unsubscribe.filter(|_| item.broadcast.is_some()),
-            attachments: self.files(batch, &options.attachments).await?,
-        };
-        Ok((&provider.route, mail))
+        Ok((&provider.route, self.write(draft).await?))
     }
 
     async fn hand_over(&self, route: &MailRoute, mail: &OutgoingMail, attempts: u32) -> Outcome {
@@ -375,26 +349,6 @@ impl Deliveries {
     fn later(&self, attempts: u32, why: &str) -> Outcome {
         let now = self.ports.clock.now();
         self.config.retry.after_transient(attempts, why, now, self.ports.random.jitter())
-    }
-}
-
-/// Why a mail cannot be put together.
-enum Unsendable {
-    /// Never.
-    Failed(String),
-    /// The store failed.
-    Later(StoreError),
-}
-
-impl From<String> for Unsendable {
-    fn from(why: String) -> Self {
-        Self::Failed(why)
-    }
-}
-
-impl From<&str> for Unsendable {
-    fn from(why: &str) -> Self {
-        Self::Failed(why.to_owned())
     }
 }
 

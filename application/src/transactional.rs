@@ -1,12 +1,17 @@
 //! Transactional notifications, and sending them.
 
+mod acceptance;
 mod request;
 mod sending;
+mod trial;
 
 pub use request::SendRequest;
+pub use sending::Placed;
+pub use trial::TemplateTrial;
 
 use crate::{
     access::{Caller, Denied},
+    deliveries::Deliveries,
     failure::{Failure, FailureKind},
     page::Counted,
     ports::{Clock, ConnectionBroker, IdGenerator, Purpose, StoreError, UnitOfWork, Vault, VaultError},
@@ -29,6 +34,7 @@ pub struct Transactional {
     vault: Arc<dyn Vault>,
     work: Arc<Work>,
     retention: Retention,
+    deliveries: Arc<Deliveries>,
 }
 
 /// How long things are kept for sends.
@@ -55,6 +61,12 @@ pub enum TransactionalError {
     /// The template that is named does not exist or is no e-mail.
     #[error("invalid template: no e-mail template has the id {0}")]
     UnknownTemplate(TemplateId),
+    /// No template has the identifier.
+    #[error("Template not found")]
+    TemplateNotFound,
+    /// The workspace has no such integration.
+    #[error("no integration of this workspace has this integration_id")]
+    UnknownIntegration,
     /// The workspace has no provider for transactional mail.
     #[error("no e-mail provider: set transactional_email_provider_id in the workspace settings")]
     NoProvider,
@@ -81,7 +93,7 @@ pub enum TransactionalError {
 impl Failure for TransactionalError {
     fn kind(&self) -> FailureKind {
         match self {
-            Self::NotFound => FailureKind::NotFound,
+            Self::NotFound | Self::TemplateNotFound | Self::UnknownIntegration => FailureKind::NotFound,
             Self::Taken | Self::Managed | Self::ExternalIdReused => FailureKind::Conflict,
             Self::UnknownTemplate(_) => FailureKind::Invalid,
             Self::NoProvider | Self::KeyReused => FailureKind::Unprocessable,
@@ -95,6 +107,8 @@ impl Failure for TransactionalError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "notification-not-found",
+            Self::TemplateNotFound => "template-not-found",
+            Self::UnknownIntegration => "integration-not-found",
             Self::Taken => "notification-id-taken",
             Self::Managed => "notification-managed",
             Self::UnknownTemplate(_) => "template-unknown",
@@ -124,8 +138,9 @@ impl Transactional {
         vault: Arc<dyn Vault>,
         work: Arc<Work>,
         retention: Retention,
+        deliveries: Arc<Deliveries>,
     ) -> Self {
-        Self { broker, clock, ids, vault, work, retention }
+        Self { broker, clock, ids, vault, work, retention, deliveries }
     }
 
     /// Stores a new notification.
@@ -237,6 +252,15 @@ async fn require_email_template(
     store: &mut dyn UnitOfWork,
     id: &TemplateId,
 ) -> Result<i64, TransactionalError> {
+    let version = email_template_version(store, id).await?;
+    version.ok_or_else(|| TransactionalError::UnknownTemplate(id.clone()))
+}
+
+/// The latest version of an e-mail template, when there is one.
+async fn email_template_version(
+    store: &mut dyn UnitOfWork,
+    id: &TemplateId,
+) -> Result<Option<i64>, StoreError> {
     let template = store.template(id).await?.filter(|t| t.content.email().is_some());
-    template.map(|t| t.version).ok_or_else(|| TransactionalError::UnknownTemplate(id.clone()))
+    Ok(template.map(|t| t.version))
 }

@@ -7,6 +7,8 @@ pub enum KeyScope {
     ExternalId,
     /// The header `Idempotency-Key` of a request.
     Header,
+    /// The same header of a request for several messages; each has a key of its own.
+    Batch,
 }
 
 impl KeyScope {
@@ -16,6 +18,7 @@ impl KeyScope {
         match self {
             Self::ExternalId => "external_id",
             Self::Header => "header",
+            Self::Batch => "batch",
         }
     }
 }
@@ -68,6 +71,12 @@ impl IdempotencyKey {
             None => return Err(KeyError::Malformed),
         };
         Self::of(KeyScope::Header, text)
+    }
+
+    /// The key of one message of a request for several whose header this is.
+    #[must_use]
+    pub fn of_item(&self, place: usize) -> Self {
+        Self { scope: KeyScope::Batch, text: format!("{}#{place}", self.text) }
     }
 
     fn of(scope: KeyScope, text: String) -> Result<Self, KeyError> {

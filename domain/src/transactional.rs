@@ -39,9 +39,34 @@ pub struct Notification {
 pub struct EmailChannel {
     /// The template, always in its latest version.
     pub template_id: TemplateId,
-    /// Stored for clients.
+    /// Stored for clients; some members change the mail, see [`EmailChannel::options`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Map<String, Value>>,
+}
+
+impl EmailChannel {
+    /// What the settings change of every mail of the notification, unless a send changes it: the
+    /// members `from_name`, `subject`, `subject_preview` and `reply_to`. Others mean nothing here.
+    #[must_use]
+    pub fn options(&self) -> EmailOptions {
+        self.checked_options().unwrap_or_default()
+    }
+
+    fn checked_options(&self) -> Result<EmailOptions, Invalid> {
+        let text = |name: &str| self.settings.as_ref()?.get(name)?.as_str();
+        EmailOptions::parse(
+            text("from_name"),
+            text("subject"),
+            text("subject_preview"),
+            text("reply_to"),
+            &[],
+            &[],
+        )
+    }
+
+    fn check(&self, check: &mut Check, pointer: &str) {
+        check.nested(&format!("{pointer}/channels/email/settings"), self.checked_options());
+    }
 }
 
 /// What a client gives of a new notification.
@@ -63,10 +88,11 @@ pub struct NotificationDraft {
 
 impl NotificationDraft {
     /// # Errors
-    /// When the name is empty or too long.
+    /// When the name is empty or too long, or a setting of the mail is bad.
     pub fn into_notification(self, now: Timestamp) -> Result<Notification, Invalid> {
         let mut check = Check::default();
         let name = check.field("/notification/name", required_text(&self.name, 255));
+        self.email.check(&mut check, "/notification");
         check.finish()?;
         Ok(Notification {
             id: self.id,
@@ -99,7 +125,7 @@ pub struct NotificationPatch {
 
 impl Notification {
     /// # Errors
-    /// When nothing is changed, or the name is empty or too long.
+    /// When nothing is changed, the name is empty or too long, or a setting of the mail is bad.
     pub fn apply(&mut self, patch: NotificationPatch, now: Timestamp) -> Result<(), Invalid> {
         if patch == NotificationPatch::default() {
             return Err(Invalid::one("/updates", "at least one field must be given"));
@@ -111,6 +137,9 @@ impl Notification {
             self.description = description;
         }
         if let Some(email) = patch.email {
+            let mut check = Check::default();
+            email.check(&mut check, "/updates");
+            check.finish()?;
             self.email = email;
         }
         if let Some(utm) = patch.utm {
@@ -124,7 +153,8 @@ impl Notification {
     }
 }
 
-/// What a single send changes of the mail. Precedence: request, then template, then sender.
+/// What a single send changes of the mail. Precedence: request, notification, template, sender, default
+/// sender of the provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct EmailOptions {
@@ -152,6 +182,23 @@ pub struct EmailOptions {
 }
 
 impl EmailOptions {
+    /// These options, completed by others where nothing is given here.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        fn given<T>(list: Vec<T>, other: Vec<T>) -> Vec<T> {
+            if list.is_empty() { other } else { list }
+        }
+        Self {
+            from_name: self.from_name.or(others.from_name),
+            subject: self.subject.or(others.subject),
+            subject_preview: self.subject_preview.or(others.subject_preview),
+            reply_to: self.reply_to.or(others.reply_to),
+            cc: given(self.cc, others.cc),
+            bcc: given(self.bcc, others.bcc),
+            attachments: given(self.attachments, others.attachments),
+        }
+    }
+
     /// Most addresses in `cc` and `bcc` together.
     pub const MAX_COPIES: usize = 50;
 
@@ -226,6 +273,27 @@ mod tests {
         );
         let pointers: Vec<_> = bad.unwrap_err().0.into_iter().map(|p| p.pointer).collect();
         assert_eq!(pointers, ["/from_name", "/subject", "/subject_preview", "/reply_to", "/cc/1", "/bcc/0"]);
+    }
+
+    #[test]
+    fn the_settings_of_a_notification_are_checked() {
+        let settings = serde_json::json!({"from_name": "A\nB", "reply_to": "nobody", "theme": 7});
+        let email = EmailChannel {
+            template_id: TemplateId::parse("t").unwrap(),
+            settings: settings.as_object().cloned(),
+        };
+        let draft = NotificationDraft {
+            id: NotificationId::parse("reset").unwrap(),
+            name: "Reset".into(),
+            description: String::new(),
+            email,
+            utm: UtmParameters::default(),
+            metadata: Map::new(),
+        };
+        let bad = draft.into_notification(Timestamp::UNIX_EPOCH).unwrap_err();
+        let pointers: Vec<_> = bad.0.iter().map(|p| p.pointer.as_str()).collect();
+        let at = "/notification/channels/email/settings";
+        assert_eq!(pointers, [format!("{at}/from_name"), format!("{at}/reply_to")]);
     }
 
     #[test]

@@ -51,6 +51,8 @@ fn cases() -> Vec<Case> {
     let provider = smtp_provider("127.0.0.1:25".parse().unwrap());
     let trial = json!({"workspace_id": "WS", "to": "a@b.example", "provider": provider});
     let integration = json!({"workspace_id": "WS", "integration_id": UUID, "name": "n", "type": "email", "provider": provider});
+    let tested = json!({"workspace_id": "WS", "template_id": "t", "integration_id": UUID, "sender_id": UUID,
+        "recipient_email": "a@b.example"});
     let audience = json!({"list": "l"});
     let variations = json!({"variations": [{"template_id": "t"}]});
     let broadcast =
@@ -137,6 +139,12 @@ fn cases() -> Vec<Case> {
             Write("transactional"),
             json!({"workspace_id": "WS", "id": "n", "updates": {"name": "m"}}),
         ),
+        post(
+            "/api/transactional.sendBatch",
+            Write("transactional"),
+            json!({"workspace_id": "WS", "notifications": [message]}),
+        ),
+        post("/api/transactional.testTemplate", Write("transactional"), tested),
         get("/api/transactional.get", Read("transactional"), &named("n")),
         get("/api/transactional.list", Read("transactional"), "workspace_id=WS"),
         post("/api/transactional.delete", Write("transactional"), with_id("n")),

@@ -148,6 +148,57 @@ async fn a_key_of_the_header_is_good_for_one_content(server: &'static Server) {
     call(&"k".repeat(256), json!({})).await.problem(400);
 }
 
+async fn a_batch_answers_for_every_message(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.notification("reset", mjml("Hi", "<mj-text>{{ code }}</mj-text>")).await;
+    let mut messages: Vec<Value> =
+        (0..40).map(|n| message(&json!({"contact": {"email": format!("c{n}@shop.example")}}))).collect();
+    messages.insert(7, message(&json!({"contact": {"email": "nobody"}})));
+    messages.insert(11, message(&json!({"id": "unknown"})));
+    let body = json!({"workspace_id": tenant.id, "notifications": messages});
+    let call = || tenant.owner.request("post", "/api/transactional.sendBatch").header("Idempotency-Key", "b");
+    let answer = tenant.owner.send(call().json(&body)).await.ok();
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!(results.len(), 42);
+    for (n, result) in results.iter().enumerate() {
+        assert_eq!(result["success"], n != 7 && n != 11, "{n}: {result}");
+    }
+    assert!(results[7]["error"].as_str().unwrap().contains("contact.email"));
+    assert_eq!(results[11]["code"], "notification_not_found");
+    assert_eq!(tenant.owner.send(call().json(&body)).await.ok(), answer, "a repeated call sends nothing");
+    assert!(sink.wait_for(40, PATIENCE).await);
+    let last = tenant.send(message(&json!({}))).await.ok();
+    tenant.settled(last["message_id"].as_str().unwrap(), "queued").await;
+    assert_eq!(sink.count(), 41);
+    tenant.post("transactional.sendBatch", json!({"notifications": []})).await.problem(400);
+}
+
+async fn a_template_is_tried_at_once(server: &'static Server) {
+    let sink = Sink::start(SinkOptions::default()).await.unwrap();
+    let tenant = server.tenant_with(&sink).await;
+    tenant.template("welcome", mjml("Hi {{ contact.email }}", "<mj-text>x</mj-text>")).await;
+    let trial = json!({"template_id": "welcome", "integration_id": tenant.integration,
+        "sender_id": "00000000-0000-4000-8000-000000000001", "recipient_email": "ana@shop.example",
+        "email_options": {"from_name": "Zoë", "reply_to": "help@acme.example"}});
+    let answer = tenant.post("transactional.testTemplate", trial.clone()).await.ok();
+    assert_eq!(answer, json!({"success": true}));
+    let mail = sink.received().remove(0);
+    assert_eq!(mail.header("Subject").as_deref(), Some("Hi ana@shop.example"));
+    assert_eq!(mail.header("Reply-To").as_deref(), Some("help@acme.example"));
+    assert!(mail.header("From").unwrap().starts_with("=?utf-8?"));
+    sink.script(|script| script.set(Stage::Rcpt, Act::answer("550 5.1.1 no such mailbox")));
+    let answer = tenant.post("transactional.testTemplate", trial.clone()).await.ok();
+    assert_eq!(answer["success"], false);
+    assert!(answer["error"].as_str().unwrap().contains("550 5.1.1"));
+    let mut unknown = trial;
+    unknown["template_id"] = json!("unknown");
+    assert_eq!(
+        tenant.post("transactional.testTemplate", unknown).await.problem(404)["code"],
+        "template_not_found"
+    );
+}
+
 fn attached(files: &Value) -> Value {
     message(&json!({"email_options": {"attachments": files}}))
 }
@@ -295,6 +346,8 @@ on_both_databases! {
     a_mail_server_that_is_away_loses_nothing
     a_lost_answer_leaves_the_message_unknown
     what_is_missing_is_named
+    a_batch_answers_for_every_message
+    a_template_is_tried_at_once
     files_arrive_byte_for_byte
     a_bad_file_is_refused_with_its_place
     too_many_or_too_large_files_are_refused

@@ -17,6 +17,7 @@ cases![
     a_second_unit_gets_the_key_of_one_that_was_dropped,
     of_many_units_at_once_one_gets_the_key,
     an_expired_key_is_free_again,
+    a_key_is_found_while_it_is_good,
     expired_keys_are_purged_the_oldest_first,
     the_same_text_of_another_scope_is_another_key,
 ];
@@ -101,6 +102,15 @@ async fn an_expired_key_is_free_again(store: &Store) {
     assert_eq!(reserve_at(&mut *unit, "order-7", 2, 59).await, taken(1));
     assert_eq!(reserve_at(&mut *unit, "order-7", 2, 60).await, Reservation::Reserved);
     assert_eq!(reserve_at(&mut *unit, "order-7", 3, 61).await, taken(2), "it is good for a minute again");
+}
+
+async fn a_key_is_found_while_it_is_good(store: &Store) {
+    let key = IdempotencyKey::external("order-7").unwrap();
+    let mut unit = store.write().await;
+    assert_eq!(unit.find_key(&key, at(-60)).await.unwrap(), None);
+    reserve(&mut *unit, "order-7", 1).await;
+    assert_eq!(unit.find_key(&key, at(-1)).await.unwrap(), Some(taken(1)));
+    assert_eq!(unit.find_key(&key, at(0)).await.unwrap(), None);
 }
 
 async fn expired_keys_are_purged_the_oldest_first(store: &Store) {

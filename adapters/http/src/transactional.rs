@@ -1,10 +1,13 @@
 //! `transactional.*`: mails that a program asks for.
 
+mod batch;
 mod bodies;
 mod send;
+mod trial;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
 use application::transactional::SendRequest;
+use batch::{SendBatchBody, SentBatchAnswer};
 use bodies::{
     CreateBody, DeletedAnswer, NotificationAnswer, NotificationIdBody, NotificationsAnswer, UpdateBody,
 };
@@ -15,6 +18,7 @@ use poem_openapi::{
     payload::Json,
 };
 use send::{SendBody, SentAnswer};
+use trial::{TestTemplateBody, TestedAnswer};
 
 pub(crate) struct TransactionalApi(pub(crate) Shared);
 
@@ -103,8 +107,20 @@ impl TransactionalApi {
     /// kept with the message itself, and forgotten after the time that the operator has set
     /// (`IDEMPOTENCY_KEY_RETENTION`, 30 days by default).
     ///
-    /// The author's name is that of `email_options.from_name`, else of the template's sender, else of
-    /// the provider's default sender. Replies go to `email_options.reply_to`, else to the template's.
+    /// What a mail says and who writes it is taken from the first of these that gives it: the request
+    /// (`email_options`), the notification (`channels.email.settings`), the template in the contact's
+    /// language, the template's sender, the provider's default sender. In this order:
+    ///
+    /// | | Request | Notification | Template | Sender |
+    /// |---|---|---|---|---|
+    /// | author's name | `from_name` | `from_name` | – | name of the template's sender, else of the default sender |
+    /// | author's address | – | – | – | that of the same sender, always |
+    /// | subject, preview | `subject`, `subject_preview` | the same | the same | – |
+    /// | replies go to | `reply_to` | `reply_to` | `reply_to` | – |
+    /// | copies | `cc`, `bcc` | – | – | – |
+    ///
+    /// Left out, `null`, empty and blank all mean "not given". Line breaks and other control characters
+    /// are refused; other characters are encoded as mail programs expect it (RFC 2047).
     #[oai(path = "/transactional.send", method = "post", operation_id = "transactionalSend")]
     async fn send(
         &self,
@@ -120,6 +136,42 @@ impl TransactionalApi {
             SendRequest { idempotency_key: key_of(idempotency_key.0)?, ..body.notification.try_into()? };
         let message = self.0.transactional.send(&caller, request).await?;
         Ok(Json(SentAnswer { message_id: message.to_string(), success: true }))
+    }
+
+    /// Sends up to 500 mails
+    ///
+    /// As `transactional.send` for each of them, but stored together. A message that cannot be sent is
+    /// answered with `success: false` and the reason, and keeps no other from being sent. Answers are in
+    /// the order of the messages. With the header `Idempotency-Key` the whole call can be repeated.
+    #[oai(path = "/transactional.sendBatch", method = "post", operation_id = "transactionalSendBatch")]
+    async fn send_batch(
+        &self,
+        bearer: Bearer,
+        /// Makes the call repeatable, see `transactional.send`.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+        Body(body): Body<SendBatchBody>,
+    ) -> Result<Json<SentBatchAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let key = key_of(idempotency_key.0)?;
+        let (requests, refused) = body.read()?;
+        let results = self.0.transactional.send_batch(&caller, key.as_ref(), requests).await?;
+        Ok(Json(SentBatchAnswer::new(results, refused)))
+    }
+
+    /// Sends a template with its test data
+    ///
+    /// The mail is handed over at once, once, and the answer tells what came of it. The recipient is
+    /// stored as a contact and the message in the history. `email_options` have the same precedence as
+    /// in `transactional.send`; `sender_id` wins over the template's sender.
+    #[oai(path = "/transactional.testTemplate", method = "post", operation_id = "transactionalTestTemplate")]
+    async fn test_template(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<TestTemplateBody>,
+    ) -> Result<Json<TestedAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        Ok(Json(self.0.transactional.test_template(&caller, body.try_into()?).await?.into()))
     }
 }
 

@@ -107,6 +107,18 @@ impl IdempotencyStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn find_key(
+        &mut self,
+        key: &IdempotencyKey,
+        expired: Timestamp,
+    ) -> Result<Option<Reservation>, StoreError> {
+        self.look(|state| {
+            let held = state.idempotency.get(key).filter(|held| held.reserved_at > expired)?;
+            let (message, fingerprint) = (held.message.clone(), held.fingerprint.clone());
+            Some(Reservation::Taken { message, fingerprint })
+        })
+    }
+
     async fn purge_keys(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError> {
         self.change(|state| {
             let old = state.idempotency.iter().filter(|(_, held)| held.reserved_at <= expired);

@@ -1,16 +1,19 @@
 //! The files of a mail, read when it is about to be handed over: a batch of mails with files may not
 //! fit into memory.
 
-use super::{Batch, Deliveries, Unsendable};
+use super::{Deliveries, draft::Unsendable};
 use crate::ports::{Attachment, Purpose};
-use domain::attachments::{AttachedFile, Disposition};
+use domain::{
+    attachments::{AttachedFile, Disposition},
+    ids::WorkspaceId,
+};
 use std::collections::HashMap;
 
 impl Deliveries {
     /// The files of a mail with their bytes. The lease is given back before the mail is handed over.
     pub(super) async fn files(
         &self,
-        batch: &Batch,
+        workspace: &WorkspaceId,
         files: &[AttachedFile],
     ) -> Result<Vec<Attachment>, Unsendable> {
         if files.is_empty() {
@@ -18,8 +21,7 @@ impl Deliveries {
         }
         let checksums: Vec<_> = files.iter().map(|file| file.checksum.as_str()).collect();
         let purpose = Purpose::delivery("deliveries.files");
-        let mut store =
-            self.ports.broker.read(&batch.workspace.id, purpose).await.map_err(Unsendable::Later)?;
+        let mut store = self.ports.broker.read(workspace, purpose).await.map_err(Unsendable::Later)?;
         let contents = store.contents(&checksums).await.map_err(Unsendable::Later)?;
         drop(store);
         let contents: HashMap<_, _> = contents.into_iter().map(|c| (c.checksum, c.content)).collect();

@@ -1,6 +1,6 @@
 //! One mail of a broadcast to one address, to see how it looks.
 
-use super::{Batch, Deliveries, Item, Unsendable, record::broadcast_message};
+use super::{Batch, Deliveries, Item, draft::Unsendable, record::broadcast_message};
 use crate::{
     access::{Caller, Denied},
     failure::{Failure, FailureKind},

@@ -77,6 +77,13 @@ pub trait IdempotencyStore {
         expired: Timestamp,
     ) -> Result<Reservation, StoreError>;
 
+    /// The reservation of a key that was reserved after `expired`: that of an earlier message.
+    async fn find_key(
+        &mut self,
+        key: &IdempotencyKey,
+        expired: Timestamp,
+    ) -> Result<Option<Reservation>, StoreError>;
+
     /// Removes up to `limit` keys that were reserved at `expired` or before. Answers how many.
     async fn purge_keys(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError>;
 

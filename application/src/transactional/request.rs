@@ -2,6 +2,7 @@
 
 use crate::ports::{FileContent, Vault};
 use domain::{
+    Timestamp,
     attachments::{AttachedFile, NewFile},
     contacts::{ContactPatch, FieldValue},
     idempotency::IdempotencyKey,
@@ -29,6 +30,8 @@ pub struct SendRequest {
     pub options: EmailOptions,
     /// Files that go with the mail.
     pub files: Vec<NewFile>,
+    /// Not before this moment; at once when there is none or it has passed.
+    pub send_at: Option<Timestamp>,
 }
 
 impl SendRequest {
@@ -47,20 +50,7 @@ impl SendRequest {
 
     /// Writes into the options which files go with the mail; answers their bytes, equal ones once.
     pub(super) fn attach(&mut self, vault: &dyn Vault) -> Vec<FileContent> {
-        let mut contents: Vec<FileContent> = Vec::new();
-        for file in std::mem::take(&mut self.files) {
-            let checksum = vault.fingerprint(&file.content);
-            self.options.attachments.push(AttachedFile {
-                checksum: checksum.clone(),
-                filename: file.filename,
-                content_type: file.content_type,
-                disposition: file.disposition,
-            });
-            if contents.iter().all(|known| known.checksum != checksum) {
-                contents.push(FileContent { checksum, content: file.content });
-            }
-        }
-        contents
+        attach(std::mem::take(&mut self.files), &mut self.options, vault)
     }
 
     fn payload(&self) -> Value {
@@ -72,8 +62,34 @@ impl SendRequest {
                 (field.name().to_owned(), value.as_ref().map_or(Value::Null, FieldValue::to_json))
             })
             .collect();
-        json!([self.notification, self.contact.email, contact, self.data, self.metadata, self.options])
+        json!([
+            self.notification,
+            self.contact.email,
+            contact,
+            self.data,
+            self.metadata,
+            self.options,
+            self.send_at
+        ])
     }
+}
+
+/// Writes into options which files go with a mail; answers their bytes, equal ones once.
+pub(super) fn attach(files: Vec<NewFile>, options: &mut EmailOptions, vault: &dyn Vault) -> Vec<FileContent> {
+    let mut contents: Vec<FileContent> = Vec::new();
+    for file in files {
+        let checksum = vault.fingerprint(&file.content);
+        options.attachments.push(AttachedFile {
+            checksum: checksum.clone(),
+            filename: file.filename,
+            content_type: file.content_type,
+            disposition: file.disposition,
+        });
+        if contents.iter().all(|known| known.checksum != checksum) {
+            contents.push(FileContent { checksum, content: file.content });
+        }
+    }
+    contents
 }
 
 fn canonical(value: &Value) -> String {

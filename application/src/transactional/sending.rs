@@ -1,30 +1,33 @@
 //! Accepting messages: contact, message and its place in the queue are stored together.
 
-use super::{Transactional, TransactionalError, request::SendRequest, require_email_template};
+use super::{
+    Transactional, TransactionalError,
+    acceptance::{Ready, Verdict},
+    request::SendRequest,
+};
 use crate::{
     access::Caller,
     directory::active_workspace,
-    ports::{FileContent, Purpose, Reservation, UnitOfWork, WorkKind},
+    ports::{Purpose, WorkKind},
 };
+use chrono::Duration;
 use domain::{
-    Timestamp,
-    deliveries::{Delivery, DeliverySource},
-    idempotency::{IdempotencyKey, KeyScope},
-    ids::{IntegrationId, MessageId},
-    messages::{Message, MessageState},
+    idempotency::IdempotencyKey,
+    ids::MessageId,
     permissions::{Permission, Resource},
     secret::{Sealed, Secret},
-    transactional::Notification,
+    validation::Invalid,
 };
 use serde_json::{Map, Value};
 
-/// What became of a request.
-enum Accepted {
-    /// A message was made.
-    New(MessageId),
-    /// One of its keys belongs to this message; nothing was made.
-    Earlier(MessageId),
-}
+/// The place of a message in its call, and what became of it.
+pub type Placed = (usize, Result<MessageId, TransactionalError>);
+
+/// Most messages of one call.
+const MOST: usize = 500;
+
+/// How far ahead a message may be asked for.
+const AHEAD: Duration = Duration::days(30);
 
 impl Transactional {
     /// Accepts a message: the contact, the message and its place in the queue are stored together.
@@ -32,91 +35,89 @@ impl Transactional {
     ///
     /// # Errors
     /// Without `transactional:write`, when the notification, its template or a provider is missing,
-    /// or a key was used with another payload.
+    /// the moment is too far ahead, or a key was used with another payload.
     #[tracing::instrument(name = "transactional.send", skip_all)]
-    pub async fn send(
+    pub async fn send(&self, caller: &Caller, request: SendRequest) -> Result<MessageId, TransactionalError> {
+        let mut results = self.accept(caller, vec![request], "transactional.send").await?;
+        results.pop().unwrap_or(Err(TransactionalError::NotFound))
+    }
+
+    /// Accepts up to 500 messages in one unit of work, each as [`Transactional::send`] does: one that
+    /// cannot be sent keeps no other from being sent. The answers are in the order of the requests.
+    /// With a key, the whole call can be repeated.
+    ///
+    /// # Errors
+    /// Without `transactional:write`, when there are too many or no messages, or no provider.
+    #[tracing::instrument(name = "transactional.send_batch", skip_all)]
+    pub async fn send_batch(
         &self,
         caller: &Caller,
-        mut request: SendRequest,
-    ) -> Result<MessageId, TransactionalError> {
-        caller.require(Permission::Write(Resource::Transactional))?;
-        let contents = request.attach(self.vault.as_ref());
-        let purpose = Purpose::interactive("transactional.send");
-        let workspace = active_workspace(self.broker.as_ref(), &caller.workspace, purpose).await?;
-        let integration =
-            workspace.settings.transactional_email_provider_id.ok_or(TransactionalError::NoProvider)?;
-        let data = self.sealed(&workspace.secret_key, &request.data)?;
-        let promise = self.work.promise(&caller.workspace, WorkKind::Deliveries, purpose).await?;
-        let mut store = self.broker.write(&caller.workspace, purpose).await?;
-        match self.accept(store.as_mut(), &request, &contents, data, integration).await? {
-            Accepted::New(message) => {
-                promise.commit(store).await?;
-                Ok(message)
-            }
-            Accepted::Earlier(message) => Ok(message),
+        key: Option<&IdempotencyKey>,
+        mut requests: Vec<(usize, SendRequest)>,
+    ) -> Result<Vec<Placed>, TransactionalError> {
+        if requests.len() > MOST {
+            return Err(Invalid::one("/notifications", "takes at most 500 messages").into());
         }
+        for (place, request) in &mut requests {
+            request.idempotency_key = key.map(|key| key.of_item(*place));
+        }
+        let (places, requests): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
+        let results = self.accept(caller, requests, "transactional.sendBatch").await?;
+        Ok(places.into_iter().zip(results).collect())
     }
 
     async fn accept(
         &self,
-        store: &mut dyn UnitOfWork,
-        request: &SendRequest,
-        contents: &[FileContent],
-        data: Option<Sealed>,
-        integration: IntegrationId,
-    ) -> Result<Accepted, TransactionalError> {
+        caller: &Caller,
+        requests: Vec<SendRequest>,
+        label: &'static str,
+    ) -> Result<Vec<Result<MessageId, TransactionalError>>, TransactionalError> {
+        caller.require(Permission::Write(Resource::Transactional))?;
+        let purpose = Purpose::interactive(label);
+        let workspace = active_workspace(self.broker.as_ref(), &caller.workspace, purpose).await?;
+        let integration =
+            workspace.settings.transactional_email_provider_id.ok_or(TransactionalError::NoProvider)?;
         let now = self.clock.now();
-        let id = MessageId::from_uuid(self.ids.uuid());
-        for (key, payload) in request.keys() {
-            if let Some(earlier) = self.reserve(store, key, &payload, &id, now).await? {
-                return Ok(Accepted::Earlier(earlier));
+        let mut results: Vec<Option<Result<MessageId, TransactionalError>>> = Vec::new();
+        let mut ready = Vec::with_capacity(requests.len());
+        for request in requests {
+            if request.send_at.is_some_and(|at| at > now + AHEAD) {
+                let rule = "must be at most 30 days ahead";
+                results.push(Some(Err(Invalid::one("/notification/send_at", rule).into())));
+            } else {
+                ready.push((results.len(), self.ready(&workspace.secret_key, request)?));
+                results.push(None);
             }
         }
-        let notification =
-            store.notification(&request.notification).await?.ok_or(TransactionalError::NotFound)?;
-        let template_version = require_email_template(store, &notification.email.template_id).await?;
-        store.upsert_contacts(std::slice::from_ref(&request.contact), now).await?;
-        let message = message(id.clone(), request, &notification, template_version, data, now);
-        let delivery = Delivery {
-            message: id.clone(),
-            source: DeliverySource::Transactional { notification: notification.id },
-            recipient: message.contact_email.clone(),
-            template: message.template.clone(),
-            template_version,
-            integration,
-            attempts: 0,
-            due_at: now,
-            created_at: now,
-        };
-        let needed_until = delivery.due_at + self.retention.attachments;
-        store.insert_contents_if_absent(contents, needed_until, now).await?;
-        store.insert_messages_if_absent(std::slice::from_ref(&message)).await?;
-        store.insert_deliveries(&[delivery]).await?;
-        Ok(Accepted::New(id))
-    }
-
-    /// Reserves a key, or answers the earlier message that it belongs to.
-    async fn reserve(
-        &self,
-        store: &mut dyn UnitOfWork,
-        key: &IdempotencyKey,
-        payload: &str,
-        id: &MessageId,
-        now: Timestamp,
-    ) -> Result<Option<MessageId>, TransactionalError> {
-        let fingerprint = self.vault.fingerprint(payload.as_bytes());
-        match store.reserve_key(key, &fingerprint, id, now, now - self.retention.keys).await? {
-            Reservation::Reserved => Ok(None),
-            Reservation::Taken { message, fingerprint: earlier } if earlier == fingerprint => {
-                Ok(Some(message))
-            }
-            Reservation::Taken { .. } => Err(match key.scope() {
-                KeyScope::ExternalId => TransactionalError::ExternalIdReused,
-                KeyScope::Header => TransactionalError::KeyReused,
-            }),
+        let promise = self.work.promise(&caller.workspace, WorkKind::Deliveries, purpose).await?;
+        let mut store = self.broker.write(&caller.workspace, purpose).await?;
+        let (places, ready): (Vec<_>, Vec<_>) = ready.into_iter().unzip();
+        let verdicts = self.judge(store.as_mut(), &ready, now).await?;
+        let mut fresh = Vec::new();
+        for ((place, ready), verdict) in places.into_iter().zip(ready).zip(verdicts) {
+            results[place] = Some(match verdict {
+                Verdict::New(known) => {
+                    let id = ready.id.clone();
+                    fresh.push((ready, known));
+                    Ok(id)
+                }
+                Verdict::Earlier(message) => Ok(message),
+                Verdict::Refused(error) => Err(error),
+            });
         }
+        if !fresh.is_empty() {
+            self.store(store.as_mut(), fresh, integration, now).await?;
+            promise.commit(store).await?;
+        }
+        Ok(results.into_iter().map(|result| result.unwrap_or(Err(TransactionalError::NotFound))).collect())
     }
 
+    /// Seals the variables and finds the checksums of the files, before a lease is taken.
+    fn ready(&self, workspace_key: &Sealed, mut request: SendRequest) -> Result<Ready, TransactionalError> {
+        let contents = request.attach(self.vault.as_ref());
+        let data = self.sealed(workspace_key, &request.data)?;
+        Ok(Ready { request, contents, data, id: MessageId::from_uuid(self.ids.uuid()) })
+    }
     fn sealed(
         &self,
         workspace_key: &Sealed,
@@ -128,41 +129,5 @@ impl Transactional {
         let key = self.vault.open(workspace_key)?;
         let text = Secret::new(Value::Object(data.clone()).to_string());
         Ok(Some(self.vault.seal_with(&key, &text)))
-    }
-}
-
-/// The message of a request, before anything has happened to it.
-fn message(
-    id: MessageId,
-    request: &SendRequest,
-    notification: &Notification,
-    template_version: i64,
-    data: Option<Sealed>,
-    now: Timestamp,
-) -> Message {
-    Message {
-        id,
-        external_id: request.external_id.as_ref().map(|key| key.as_str().to_owned()),
-        contact_email: request.contact.email.clone(),
-        broadcast: None,
-        notification: Some(notification.id.clone()),
-        list: None,
-        template: notification.email.template_id.clone(),
-        template_version,
-        state: MessageState::Queued,
-        status_info: None,
-        data,
-        metadata: request.metadata.clone(),
-        options: request.options.clone(),
-        sent_at: None,
-        delivered_at: None,
-        failed_at: None,
-        opened_at: None,
-        clicked_at: None,
-        bounced_at: None,
-        complained_at: None,
-        unsubscribed_at: None,
-        created_at: now,
-        updated_at: now,
     }
 }

@@ -21,6 +21,7 @@ fn with_files(files: &[NewFile]) -> SendRequest {
         metadata: None,
         options: EmailOptions::default(),
         files: files.to_vec(),
+        send_at: None,
     }
 }
 

@@ -22,6 +22,7 @@ async fn send_with(stage: &Stage, who: &str, external_id: Option<IdempotencyKey>
         metadata: None,
         options: EmailOptions::default(),
         files: Vec::new(),
+        send_at: None,
     };
     stage.transactional.send(&owner(), request).await.unwrap();
 }

@@ -53,7 +53,7 @@ pub struct Stage {
     pub templates: Templates,
     pub transactional: Transactional,
     pub broadcasts: Broadcasts,
-    pub deliveries: Deliveries,
+    pub deliveries: Arc<Deliveries>,
     pub messages: Messages,
     pub subscriptions: Subscriptions,
     pub publications: Publications,
@@ -189,6 +189,7 @@ impl Stage {
             retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
             key_retention: Duration::days(30),
         };
+        let deliveries = Arc::new(Deliveries::new(ports, config));
         Self {
             contacts: Contacts::new(shared.clone(), time.clone()),
             lists: Lists::new(shared.clone(), time.clone()),
@@ -205,6 +206,7 @@ impl Stage {
                 sealing.clone(),
                 work.clone(),
                 Retention { keys: Duration::days(30), attachments: Duration::days(30) },
+                deliveries.clone(),
             ),
             broadcasts: Broadcasts::new(
                 shared.clone(),
@@ -213,7 +215,7 @@ impl Stage {
                 work.clone(),
                 Arc::new(sites.clone()),
             ),
-            deliveries: Deliveries::new(ports, config),
+            deliveries,
             messages: Messages::new(shared.clone(), sealing.clone()),
             publications: Publications::new(
                 shared.clone(),
@@ -231,6 +233,11 @@ impl Stage {
             signal,
             work,
         }
+    }
+
+    pub fn clock_now(&self) -> Timestamp {
+        use application::ports::Clock as _;
+        self.clock.now()
     }
 
     /// The same with the template `welcome` and the notification `reset`.

@@ -28,6 +28,7 @@ fn request(external_id: Option<&str>, data: Value) -> SendRequest {
         metadata: None,
         options: EmailOptions::default(),
         files: Vec::new(),
+        send_at: None,
     }
 }
 

@@ -97,23 +97,10 @@ impl Ports {
             limiter: Arc::new(RateLimiter::new(clock.clone())),
             sites: Arc::new(sites.clone()),
         };
-        let retention = Retention {
-            keys: chrono::Duration::from_std(settings.key_retention)
-                .context("IDEMPOTENCY_KEY_RETENTION is too long")?,
-            attachments: chrono::Duration::from_std(settings.attachment_retention)
-                .context("ATTACHMENT_RETENTION is too long")?,
-        };
         let renderer = Arc::new(MjmlRenderer::new(clock.clone()));
-        let delivery_ports = DeliveryPorts {
-            broker: platform.broker.clone(),
-            clock: platform.clock.clone(),
-            random: platform.random.clone(),
-            vault: platform.vault.clone(),
-            mailer: mailer.clone(),
-            renderer: renderer.clone(),
-            ids: platform.ids.clone(),
-        };
-        let delivery_config = delivery_config(settings, &platform.installation, &retention);
+        let retention = retention(settings)?;
+        let deliveries =
+            Arc::new(deliveries(settings, &platform, mailer.clone(), renderer.clone(), retention));
         Ok(Self {
             store,
             smtp,
@@ -121,10 +108,10 @@ impl Ports {
             mailer,
             platform: Arc::new(platform),
             renderer,
-            deliveries: Arc::new(Deliveries::new(delivery_ports, delivery_config)),
             work: Arc::new(Work::new(broker, clock, wakeup)),
             retention,
             sites,
+            deliveries,
         })
     }
 
@@ -167,6 +154,7 @@ impl Ports {
                 vault.clone(),
                 self.work.clone(),
                 self.retention,
+                self.deliveries.clone(),
             ),
             users: self.users(),
             workspaces: Workspaces::new(self.platform.clone()),
@@ -184,19 +172,41 @@ impl Ports {
     }
 }
 
-fn delivery_config(
+fn retention(settings: &Settings) -> anyhow::Result<Retention> {
+    let keys = chrono::Duration::from_std(settings.key_retention);
+    let attachments = chrono::Duration::from_std(settings.attachment_retention);
+    Ok(Retention {
+        keys: keys.context("IDEMPOTENCY_KEY_RETENTION is too long")?,
+        attachments: attachments.context("ATTACHMENT_RETENTION is too long")?,
+    })
+}
+
+fn deliveries(
     settings: &Settings,
-    installation: &Installation,
-    retention: &Retention,
-) -> DeliveryConfig {
+    platform: &Platform,
+    mailer: Arc<dyn Mailer>,
+    renderer: Arc<MjmlRenderer>,
+    retention: Retention,
+) -> Deliveries {
+    let Platform { broker, clock, ids, random, vault, installation, .. } = platform;
     let base = chrono::Duration::from_std(settings.retry_base).unwrap_or(RetryPolicy::default().base);
-    DeliveryConfig {
+    let config = DeliveryConfig {
         endpoint: installation.api_endpoint.clone(),
         retry: RetryPolicy { base, ..RetryPolicy::default() },
         lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
         batch: BATCH,
         key_retention: retention.keys,
-    }
+    };
+    let ports = DeliveryPorts {
+        broker: broker.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        vault: vault.clone(),
+        mailer,
+        renderer,
+        ids: ids.clone(),
+    };
+    Deliveries::new(ports, config)
 }
 
 fn metered(mailer: Arc<dyn Mailer>) -> Arc<dyn Mailer> {

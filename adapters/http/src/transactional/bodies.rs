@@ -21,7 +21,8 @@ use serde_json::Value;
 struct EmailChannelBody {
     /// The template, always in its latest version.
     template_id: Text,
-    /// Stored for clients.
+    /// Stored for clients. The members `from_name`, `subject`, `subject_preview` and `reply_to` change
+    /// every mail of the notification, unless a send changes it.
     #[oai(nullable)]
     settings: Option<Value>,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Text,
-    body::{complete, object},
+    body::{complete, object, text_of},
     contacts::ContactInput,
 };
 use application::transactional::SendRequest;
@@ -10,7 +10,9 @@ use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use chrono::DateTime;
 use domain::{
+    Timestamp,
     attachments::{NewFile, check_together},
     contacts::ContactPatch,
     idempotency::IdempotencyKey,
@@ -24,7 +26,7 @@ use serde_json::Value;
 /// What this send changes of the mail. Left out, null and empty all mean "not given".
 #[derive(Object, Default)]
 #[oai(rename = "EmailOptions", default)]
-struct OptionsBody {
+pub(super) struct OptionsBody {
     /// Replaces the author's name, never the address. At most 255 characters, no line breaks.
     #[oai(nullable)]
     from_name: Option<Text>,
@@ -101,21 +103,24 @@ fn files(bodies: Vec<AttachmentBody>) -> Result<Vec<NewFile>, Invalid> {
     Ok(files)
 }
 
-impl TryFrom<OptionsBody> for EmailOptions {
-    type Error = Invalid;
-
-    fn try_from(body: OptionsBody) -> Result<Self, Invalid> {
+impl OptionsBody {
+    /// The options, and the files.
+    pub(super) fn read(self) -> Result<(EmailOptions, Vec<NewFile>), Invalid> {
+        let mut check = Check::default();
         let text = |text: &Option<Text>| text.as_ref().map(|t| t.0.clone());
         let texts =
             |texts: Option<Vec<Text>>| texts.unwrap_or_default().into_iter().map(|t| t.0).collect::<Vec<_>>();
-        Self::parse(
-            text(&body.from_name).as_deref(),
-            text(&body.subject).as_deref(),
-            text(&body.subject_preview).as_deref(),
-            text(&body.reply_to).as_deref(),
-            &texts(body.cc),
-            &texts(body.bcc),
-        )
+        let options = EmailOptions::parse(
+            text(&self.from_name).as_deref(),
+            text(&self.subject).as_deref(),
+            text(&self.subject_preview).as_deref(),
+            text(&self.reply_to).as_deref(),
+            &texts(self.cc),
+            &texts(self.bcc),
+        );
+        let options = check.nested("", options);
+        let files = check.nested("", files(self.attachments.unwrap_or_default()));
+        complete(check, options.zip(files))
     }
 }
 
@@ -140,6 +145,14 @@ pub(super) struct MessageBody {
     metadata: Option<Value>,
     #[oai(nullable)]
     email_options: Option<OptionsBody>,
+    /// Not before this moment (RFC 3339), at most 30 days ahead; at once by default.
+    #[oai(nullable)]
+    send_at: Option<Text>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    let moment = DateTime::parse_from_rfc3339(text.trim());
+    moment.map(|at| at.to_utc()).map_err(|_| "must be a moment such as 2026-03-01T09:00:00Z")
 }
 
 impl TryFrom<MessageBody> for SendRequest {
@@ -156,10 +169,10 @@ impl TryFrom<MessageBody> for SendRequest {
         let key = key.and_then(|key| check.field(&at("external_id"), IdempotencyKey::external(&key)));
         let data = object(&mut check, &at("data"), body.data);
         let metadata = object(&mut check, &at("metadata"), body.metadata);
-        let mut options = body.email_options.unwrap_or_default();
-        let files = check.nested(&at("email_options"), files(options.attachments.take().unwrap_or_default()));
-        let options = check.nested(&at("email_options"), options.try_into());
-        let (((id, contact), options), files) = complete(check, id.zip(contact).zip(options).zip(files))?;
+        let options = check.nested(&at("email_options"), body.email_options.unwrap_or_default().read());
+        let send_at = text_of(body.send_at);
+        let send_at = send_at.and_then(|text| check.field(&at("send_at"), moment(&text)));
+        let ((id, contact), (options, files)) = complete(check, id.zip(contact).zip(options))?;
         Ok(Self {
             notification: id,
             external_id: key,
@@ -169,6 +182,7 @@ impl TryFrom<MessageBody> for SendRequest {
             metadata,
             options,
             files,
+            send_at,
         })
     }
 }

@@ -167,6 +167,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         retry: RetryPolicy::default(),
         key_retention: month,
     };
+    let deliveries = Arc::new(Deliveries::new(ports, config));
     Features {
         access: Access::new(of(&platform)),
         api_keys: ApiKeys::new(of(&platform)),
@@ -179,7 +180,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         ),
         connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),
-        deliveries: Arc::new(Deliveries::new(ports, config)),
+        deliveries: deliveries.clone(),
         integrations: Integrations::new(of(&platform), platform.mailer.clone()),
         lists: Lists::new(broker.clone(), clock.clone()),
         members: Members::new(of(&platform)),
@@ -188,8 +189,8 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
         publications: Publications::new(broker.clone(), clock.clone(), renderer.clone(), vault.clone()),
         sites,
-        templates: Templates::new(broker.clone(), clock.clone(), renderer, platform.sites.clone()),
-        transactional: Transactional::new(broker, clock, ids, vault, work, retention),
+        templates: Templates::new(broker.clone(), clock.clone(), renderer.clone(), platform.sites.clone()),
+        transactional: Transactional::new(broker, clock, ids, vault, work, retention, deliveries),
         users: Users::new(of(&platform)),
         workspaces: Workspaces::new(platform),
     }

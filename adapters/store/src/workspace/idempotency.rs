@@ -46,17 +46,29 @@ impl IdempotencyStore for Session {
             return Ok(Reservation::Reserved);
         }
         // Whoever held the key has committed by now, so the next statement sees it.
+        self.find_key(key, expired).await?.ok_or_else(|| Failure::Driver("a key vanished").into())
+    }
+
+    async fn find_key(
+        &mut self,
+        key: &IdempotencyKey,
+        expired: Timestamp,
+    ) -> Result<Option<Reservation>, StoreError> {
         let query = Query::select()
             .columns(["message_id", "fingerprint"])
             .from(TABLE)
-            .and_where(Expr::col("scope").eq(scope))
+            .and_where(Expr::col("scope").eq(key.scope().name()))
             .and_where(Expr::col("key").eq(key.as_str()))
+            .and_where(Expr::col("created_at").gt(expired))
             .take();
-        let row = self.one(&query).await?.ok_or(Failure::Driver("a key vanished"))?;
-        Ok(Reservation::Taken {
-            message: row.parsed("message_id", MessageId::parse)?,
-            fingerprint: row.field("fingerprint")?,
+        let row = self.one(&query).await?;
+        row.map(|row| {
+            Ok(Reservation::Taken {
+                message: row.parsed("message_id", MessageId::parse)?,
+                fingerprint: row.field("fingerprint")?,
+            })
         })
+        .transpose()
     }
 
     async fn purge_keys(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError> {

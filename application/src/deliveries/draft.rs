@@ -1,0 +1,117 @@
+//! Making one mail: which content, whose name, which variables.
+
+use super::{Deliveries, variables};
+use crate::{
+    contacts::ContactView,
+    links::UtmLinks,
+    ports::{LinkPolicy, Mailbox, OutgoingMail, Overrides, StoreError, TemplateKey},
+};
+use domain::{
+    broadcasts::Broadcast,
+    ids::{MessageId, SenderId},
+    integrations::EmailProvider,
+    lists::List,
+    secret::Secret,
+    templates::Template,
+    transactional::EmailOptions,
+    utm::UtmParameters,
+    workspaces::Workspace,
+};
+use serde_json::{Map, Value};
+
+/// What one mail is made from.
+pub(super) struct Draft<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) key: &'a Secret,
+    pub(super) provider: &'a EmailProvider<Secret>,
+    pub(super) message: &'a MessageId,
+    pub(super) contact: ContactView,
+    pub(super) template: &'a Template,
+    /// Chooses the translation.
+    pub(super) language: Option<&'a str>,
+    /// Wins over the template's.
+    pub(super) sender: Option<SenderId>,
+    /// What the request and the notification change, in this order.
+    pub(super) options: EmailOptions,
+    pub(super) data: Map<String, Value>,
+    pub(super) list: Option<&'a List>,
+    pub(super) broadcast: Option<&'a Broadcast>,
+    pub(super) utm: UtmParameters,
+}
+
+/// Why a mail cannot be put together.
+pub(super) enum Unsendable {
+    /// Never.
+    Failed(String),
+    /// The store failed.
+    Later(StoreError),
+}
+
+impl From<String> for Unsendable {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+impl From<&str> for Unsendable {
+    fn from(why: &str) -> Self {
+        Self::Failed(why.to_owned())
+    }
+}
+
+impl Deliveries {
+    /// Writes the mail. What the options leave open is the template's, then the sender's.
+    pub(super) async fn write(&self, draft: Draft<'_>) -> Result<OutgoingMail, Unsendable> {
+        let Draft { workspace, template, options, .. } = draft;
+        let content = template
+            .content_for(draft.language, &workspace.settings.default_language)
+            .email()
+            .ok_or("the template is no e-mail")?;
+        let translated = template.translations.iter().find(|(_, c)| c.email() == Some(content));
+        let key = TemplateKey {
+            workspace: workspace.id.clone(),
+            template: template.id.clone(),
+            version: template.version,
+            language: translated.map(|(language, _)| language.as_str().to_owned()),
+        };
+        let email = &draft.contact.contact.email;
+        let hmac = self.ports.vault.hash_with(draft.key, email.as_str());
+        let scene = variables::Scene {
+            endpoint: &self.config.endpoint,
+            workspace,
+            message: draft.message,
+            contact: &draft.contact,
+            email_hmac: &hmac,
+            list: draft.list,
+            broadcast: draft.broadcast,
+            sent_at: self.ports.clock.now(),
+        };
+        let links = variables::Links::new(&scene);
+        let variables = variables::variables(&scene, &links, draft.data);
+        let prepared = self.ports.renderer.prepare(&key, content).await.map_err(|e| e.to_string())?;
+        let overrides = Overrides { subject: options.subject, subject_preview: options.subject_preview };
+        let policy = (!draft.utm.is_empty()).then(|| UtmLinks::new(draft.utm));
+        let policy = policy.as_ref().map(|p| p as &dyn LinkPolicy);
+        let rendered = prepared.render(&variables, &overrides, policy).map_err(|e| e.to_string())?;
+        let of_template = content.sender_id.as_deref().and_then(|id| SenderId::parse(id).ok());
+        let sender =
+            draft.provider.sender(draft.sender.or(of_template)).ok_or("the e-mail provider has no sender")?;
+        let attachments = self.files(&workspace.id, &options.attachments).await?;
+        Ok(OutgoingMail {
+            message_id: draft.message.clone(),
+            from: Mailbox {
+                address: sender.email.clone(),
+                name: options.from_name.or_else(|| Some(sender.name.clone())),
+            },
+            to: Mailbox { address: email.clone(), name: None },
+            cc: options.cc,
+            bcc: options.bcc,
+            reply_to: options.reply_to.or_else(|| content.reply_to.clone()),
+            subject: rendered.subject,
+            html: rendered.html,
+            text: rendered.text,
+            list_unsubscribe: links.oneclick_unsubscribe.filter(|_| draft.broadcast.is_some()),
+            attachments,
+        })
+    }
+}
