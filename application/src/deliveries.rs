@@ -5,6 +5,7 @@
 //! itself; what was only claimed waits again.
 
 mod at_once;
+mod breaker;
 mod draft;
 mod files;
 mod record;
@@ -22,6 +23,8 @@ use crate::{
         Renderer, SendError, Settled, StoreError, UnitOfWork, Vault, VaultError,
     },
 };
+pub use breaker::BreakerPolicy;
+use breaker::{Breaker, Passage, Sign};
 use chrono::Duration;
 use domain::{
     Timestamp,
@@ -54,6 +57,7 @@ pub struct Deliveries {
     ports: DeliveryPorts,
     config: DeliveryConfig,
     throttle: Throttle,
+    breaker: Breaker,
 }
 
 /// What deliveries need from the outside.
@@ -81,6 +85,8 @@ pub struct DeliveryConfig {
     pub retry: RetryPolicy,
     /// How long the key of a request is good.
     pub key_retention: Duration,
+    /// When a provider that fails is left alone.
+    pub breaker: BreakerPolicy,
 }
 
 /// Claimed deliveries with all that is needed to make their mails.
@@ -95,6 +101,8 @@ pub struct Batch {
 struct Provider {
     provider: EmailProvider<Secret>,
     route: MailRoute,
+    /// When the integration was last changed.
+    version: Timestamp,
 }
 
 impl Provider {
@@ -110,7 +118,7 @@ impl Provider {
             senders: sealed.senders,
             rate_limit_per_minute: sealed.rate_limit_per_minute,
         };
-        Ok(Self { provider, route })
+        Ok(Self { provider, route, version: integration.updated_at })
     }
 }
 
@@ -144,7 +152,8 @@ impl Deliveries {
     /// Takes its ports.
     #[must_use]
     pub fn new(ports: DeliveryPorts, config: DeliveryConfig) -> Self {
-        Self { ports, config, throttle: Throttle::default() }
+        let breaker = Breaker::new(config.breaker);
+        Self { ports, config, throttle: Throttle::default(), breaker }
     }
 
     /// Claims the next deliveries of a workspace within the rate limits of its providers, after
@@ -157,8 +166,11 @@ impl Deliveries {
         let purpose = Purpose::delivery("deliveries.claim");
         let (workspace, key, providers) = self.configuration(workspace, purpose).await?;
         let now = self.ports.clock.now();
-        let rates = providers.iter().map(|(id, p)| (*id, p.provider.rate_limit_per_minute));
+        let gates = self.gates(&providers, now);
+        let open = providers.iter().filter(|(id, _)| !gates.barred.contains(id));
+        let rates = open.map(|(id, p)| (*id, p.provider.rate_limit_per_minute));
         let allowance = self.throttle.allowance(rates, now);
+        let except = [allowance.exhausted.as_slice(), &gates.barred].concat();
         let mut store = self.ports.broker.write(&workspace.id, purpose).await?;
         record_lapsed(store.as_mut(), now, self.config.batch).await?;
         let limit = allowance.most.map_or(self.config.batch, |most| most.min(self.config.batch));
@@ -166,13 +178,13 @@ impl Deliveries {
         let mut claimed = if limit == 0 {
             Vec::new()
         } else {
-            store.claim_deliveries(limit, &allowance.exhausted, now, lease_until).await?
+            store.claim_deliveries(limit, &except, now, lease_until).await?
         };
-        let over = self.throttle.take(&mut claimed, now);
+        let mut over = gates.keep_one_trial(&mut claimed);
+        over.extend(self.throttle.take(&mut claimed, now));
         store.release_deliveries(&over).await?;
         let next = if claimed.is_empty() {
-            let due = store.next_delivery_due().await?;
-            let due = due.map(|due| allowance.next.map_or(due, |free| due.max(free)));
+            let due = next_due(store.as_mut(), &except, earlier(allowance.next, gates.next)).await?;
             earlier(due, upkeep::forget(store.as_mut(), self.config.key_retention, now).await?)
         } else {
             Some(now)
@@ -183,7 +195,7 @@ impl Deliveries {
     }
 
     /// Notes that some deliveries of a batch are about to be handed over. Answers which may be: not
-    /// those whose claim lapsed meanwhile.
+    /// those whose claim lapsed meanwhile, nor those whose provider has begun to fail.
     ///
     /// # Errors
     /// When the store fails; none of them may then be handed over.
@@ -191,7 +203,9 @@ impl Deliveries {
     pub async fn begin(&self, batch: &Batch, items: &[&Item]) -> Result<Vec<MessageId>, StoreError> {
         let claim =
             |item: &&Item| Claim { message: item.delivery.message.clone(), attempts: item.delivery.attempts };
-        let claims: Vec<_> = items.iter().map(claim).collect();
+        let now = self.ports.clock.now();
+        let admitted = items.iter().filter(|item| self.breaker.admits(item.delivery.integration, now));
+        let claims: Vec<_> = admitted.map(claim).collect();
         let purpose = Purpose::delivery("deliveries.begin");
         let mut store = self.ports.broker.write(&batch.workspace.id, purpose).await?;
         let begun = store.begin_deliveries(&claims).await?;
@@ -205,9 +219,13 @@ impl Deliveries {
         let outcome = match item.skip_reason() {
             Some(why) => Outcome::Skipped { why },
             None => match self.compose(batch, item).await {
-                Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
-                Err(Unsendable::Failed(why)) => Outcome::Failed { reason: reason(&why) },
+                Ok((provider, mail)) => self.hand_over(provider, &mail, item).await,
+                Err(Unsendable::Failed(why)) => {
+                    self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
+                    Outcome::Failed { reason: reason(&why) }
+                }
                 Err(Unsendable::Later(error)) => {
+                    self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "a mail could not be put together"
@@ -269,6 +287,23 @@ impl Deliveries {
         store.commit().await
     }
 
+    fn gates(&self, providers: &HashMap<IntegrationId, Provider>, now: Timestamp) -> Gates {
+        let mut gates = Gates::default();
+        for (id, provider) in providers {
+            match self.breaker.passage(*id, provider.version, now) {
+                Passage::Free => {}
+                Passage::Trial => {
+                    gates.trials.insert(*id);
+                }
+                Passage::Barred(until) => {
+                    gates.barred.push(*id);
+                    gates.next = earlier(gates.next, Some(until));
+                }
+            }
+        }
+        gates
+    }
+
     async fn configuration(
         &self,
         id: &WorkspaceId,
@@ -293,7 +328,7 @@ impl Deliveries {
         &self,
         batch: &'b Batch,
         item: &Item,
-    ) -> Result<(&'b MailRoute, OutgoingMail), Unsendable> {
+    ) -> Result<(&'b Provider, OutgoingMail), Unsendable> {
         let delivery = &item.delivery;
         let provider = batch
             .providers
@@ -327,11 +362,22 @@ impl Deliveries {
             broadcast: item.broadcast.as_deref(),
             utm: item.utm(),
         };
-        Ok((&provider.route, self.write(draft).await?))
+        Ok((provider, self.write(draft).await?))
     }
 
-    async fn hand_over(&self, route: &MailRoute, mail: &OutgoingMail, attempts: u32) -> Outcome {
-        match self.ports.mailer.send(route, mail).await {
+    async fn hand_over(&self, provider: &Provider, mail: &OutgoingMail, item: &Item) -> Outcome {
+        let sent = self.ports.mailer.send(&provider.route, mail).await;
+        let (integration, now) = (item.delivery.integration, self.ports.clock.now());
+        match &sent {
+            Ok(()) | Err(SendError::Refused { .. } | SendError::Deferred { .. }) => {
+                self.breaker.note(integration, provider.version, Sign::Works, now);
+            }
+            Err(SendError::Provider { .. } | SendError::Unconfirmed { .. }) => {
+                self.breaker.note(integration, provider.version, Sign::Fails, now);
+            }
+            Err(SendError::Malformed { .. }) => self.breaker.note_nothing(integration, now),
+        }
+        match sent {
             Ok(()) => Outcome::Sent,
             Err(error @ (SendError::Refused { .. } | SendError::Malformed { .. })) => {
                 Outcome::Failed { reason: reason(&error.to_string()) }
@@ -340,7 +386,7 @@ impl Deliveries {
                 Outcome::Unknown { reason: reason(&error.to_string()) }
             }
             Err(error @ (SendError::Deferred { .. } | SendError::Provider { .. })) => {
-                self.later(attempts, &error.to_string())
+                self.later(item.delivery.attempts, &error.to_string())
             }
         }
     }
@@ -394,6 +440,46 @@ impl Item {
         }
         utm
     }
+}
+
+/// Which providers may be used.
+#[derive(Default)]
+struct Gates {
+    /// Those that are left alone.
+    barred: Vec<IntegrationId>,
+    /// When the first of them may be tried.
+    next: Option<Timestamp>,
+    /// Those that take one mail, to try them.
+    trials: HashSet<IntegrationId>,
+}
+
+impl Gates {
+    /// Leaves one delivery for each provider that is tried; answers the others, taken out of the list.
+    fn keep_one_trial(&self, claimed: &mut Vec<Delivery>) -> Vec<MessageId> {
+        let (mut tried, mut over) = (HashSet::new(), Vec::new());
+        claimed.retain(|delivery| {
+            let keep = !self.trials.contains(&delivery.integration) || tried.insert(delivery.integration);
+            if !keep {
+                over.push(delivery.message.clone());
+            }
+            keep
+        });
+        over
+    }
+}
+
+/// When something is due for the providers that may be used, or for the others once one of them may be.
+async fn next_due(
+    store: &mut dyn UnitOfWork,
+    except: &[IntegrationId],
+    free: Option<Timestamp>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let due = store.next_delivery_due(except).await?;
+    if except.is_empty() {
+        return Ok(due);
+    }
+    let later = store.next_delivery_due(&[]).await?.map(|any| free.map_or(any, |free| any.max(free)));
+    Ok(earlier(due, later))
 }
 
 /// The earlier of two moments, where there are any.

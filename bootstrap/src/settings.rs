@@ -58,6 +58,8 @@ pub struct Settings {
     pub claim: Duration,
     /// Time to reach a mail server.
     pub dial_timeout: Duration,
+    /// How long a provider that fails is left alone at first.
+    pub breaker_pause: Duration,
     /// How long the key of a request is good.
     pub key_retention: Duration,
     /// How long the bytes of attached files are kept.
@@ -241,6 +243,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let retry_base = reader.duration("EMAIL_QUEUE_RETRY_BASE");
     let claim = reader.duration("EMAIL_QUEUE_CLAIM");
     let dial_timeout = reader.duration("SMTP_DIAL_TIMEOUT");
+    let breaker_pause = reader.duration("CIRCUIT_BREAKER_COOLDOWN");
     let key_retention = reader.duration("IDEMPOTENCY_KEY_RETENTION");
     let attachment_retention = reader.duration("ATTACHMENT_RETENTION");
     let telemetry = telemetry(reader);
@@ -265,6 +268,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         retry_base: retry_base?,
         claim: claim?,
         dial_timeout: dial_timeout?,
+        breaker_pause: breaker_pause?,
         key_retention: key_retention?,
         attachment_retention: attachment_retention?,
         telemetry: telemetry?,

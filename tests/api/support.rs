@@ -126,6 +126,7 @@ fn values(environment: &str, folder: &Path) -> BTreeMap<String, String> {
         ("ROOT_EMAIL", ROOT),
         ("API_ENDPOINT", "https://mail.acme.example"),
         ("EMAIL_QUEUE_RETRY_BASE", "1s"),
+        ("CIRCUIT_BREAKER_COOLDOWN", "1s"),
         ("DATA_DIR", &data),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

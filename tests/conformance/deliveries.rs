@@ -49,6 +49,9 @@ cases![
     all_but_begun_deliveries_of_a_broadcast_are_removed,
     an_empty_queue_is_never_due,
     the_queue_is_due_with_its_earliest_delivery_or_lapse,
+    sources_share_a_claim,
+    what_a_source_leaves_goes_to_the_others,
+    the_next_moment_passes_over_some_integrations,
 ];
 
 async fn unit_with(store: &Store, deliveries: &[Delivery]) -> Box<dyn UnitOfWork> {
@@ -277,7 +280,7 @@ async fn a_final_outcome_removes_the_delivery(store: &Store) {
     let mut ended = unit.settle_deliveries(&outcomes).await.unwrap();
     ended.sort();
     assert_eq!(ended, [1, 2, 3].map(message_id));
-    assert_eq!(unit.next_delivery_due().await.unwrap(), None);
+    assert_eq!(unit.next_delivery_due(&[]).await.unwrap(), None);
 }
 
 async fn a_retry_waits_again_until_its_moment(store: &Store) {
@@ -344,7 +347,7 @@ fn elsewhere(number: u32, due: i64) -> Delivery {
 async fn what_is_set_aside_is_neither_claimed_nor_due(store: &Store) {
     let mut unit = unit_with(store, &[broadcast_delivery(1, 0), delivery(2, 5), elsewhere(3, 6)]).await;
     unit.set_deliveries_aside(&broadcast_id(1)).await.unwrap();
-    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(5)));
+    assert_eq!(unit.next_delivery_due(&[]).await.unwrap(), Some(at(5)));
     assert_eq!(claim(&mut *unit, 9, 9).await, [2, 3].map(message_id));
 }
 
@@ -413,17 +416,59 @@ async fn all_but_begun_deliveries_of_a_broadcast_are_removed(store: &Store) {
 }
 
 async fn an_empty_queue_is_never_due(store: &Store) {
-    assert_eq!(store.read().await.next_delivery_due().await.unwrap(), None);
+    assert_eq!(store.read().await.next_delivery_due(&[]).await.unwrap(), None);
 }
 
 async fn the_queue_is_due_with_its_earliest_delivery_or_lapse(store: &Store) {
     let mut unit = unit_with(store, &[delivery(1, 0), broadcast_delivery(2, 40), delivery(3, 50)]).await;
-    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(0)));
+    assert_eq!(unit.next_delivery_due(&[]).await.unwrap(), Some(at(0)));
     claim(&mut *unit, 1, 0).await;
-    assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(40)));
+    assert_eq!(unit.next_delivery_due(&[]).await.unwrap(), Some(at(40)));
     for now in [20, 30] {
         unit.hold_deliveries(&[message_id(1)], at(now)).await.unwrap();
-        assert_eq!(unit.next_delivery_due().await.unwrap(), Some(at(now)));
+        assert_eq!(unit.next_delivery_due(&[]).await.unwrap(), Some(at(now)));
         unit.begin_deliveries(&[first_claim(1)]).await.unwrap();
     }
+}
+
+/// Waiting deliveries of a broadcast, due at a moment.
+fn of_broadcast(broadcast: u32, numbers: std::ops::Range<u32>, due: i64) -> Vec<Delivery> {
+    numbers
+        .map(|number| Delivery {
+            source: DeliverySource::Broadcast { broadcast: broadcast_id(broadcast), list: list_id("news") },
+            due_at: at(due),
+            ..delivery(number, 0)
+        })
+        .collect()
+}
+
+async fn sources_share_a_claim(store: &Store) {
+    let mut unit = store.write().await;
+    unit.insert_deliveries(&of_broadcast(1, 0..40, 0)).await.unwrap();
+    unit.insert_deliveries(&of_broadcast(2, 40..80, 5)).await.unwrap();
+    let claimed = unit.claim_deliveries(10, &[], at(10), at(60)).await.unwrap();
+    let of_second = claimed.iter().filter(|d| d.source.broadcast() == Some(&broadcast_id(2))).count();
+    assert_eq!((claimed.len(), of_second), (10, 5), "the longer wait of one does not shut out the other");
+}
+
+async fn what_a_source_leaves_goes_to_the_others(store: &Store) {
+    let mut unit = store.write().await;
+    unit.insert_deliveries(&of_broadcast(1, 0..40, 0)).await.unwrap();
+    unit.insert_deliveries(&of_broadcast(2, 40..42, 0)).await.unwrap();
+    unit.insert_deliveries(&of_broadcast(3, 42..82, 100)).await.unwrap();
+    let claimed = unit.claim_deliveries(20, &[], at(10), at(60)).await.unwrap();
+    let of =
+        |broadcast| claimed.iter().filter(|d| d.source.broadcast() == Some(&broadcast_id(broadcast))).count();
+    assert_eq!([of(1), of(2), of(3)], [18, 2, 0]);
+}
+
+async fn the_next_moment_passes_over_some_integrations(store: &Store) {
+    let mut unit = store.write().await;
+    let barred = Delivery { integration: integration_id(2), ..delivery(1, 0) };
+    let later = Delivery { due_at: at(30), ..delivery(2, 0) };
+    unit.insert_deliveries(&[barred, later]).await.unwrap();
+    assert_eq!(unit.next_delivery_due(&[]).await.unwrap(), Some(at(0)));
+    assert_eq!(unit.next_delivery_due(&[integration_id(2)]).await.unwrap(), Some(at(30)));
+    let every = [integration_id(1), integration_id(2)];
+    assert_eq!(unit.next_delivery_due(&every).await.unwrap(), None);
 }

@@ -11,7 +11,7 @@ use domain::{
     deliveries::{Delivery, DeliverySource, Outcome},
     ids::{BroadcastId, IntegrationId, MessageId},
 };
-use std::collections::btree_map::Entry;
+use std::collections::{HashMap, btree_map::Entry};
 
 #[async_trait]
 impl DeliveryStore for MemorySession<WorkspaceState> {
@@ -50,12 +50,24 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
             };
             let mut due: Vec<_> = state.deliveries.values_mut().filter(free).collect();
             due.sort_by_key(|q| (q.delivery.source.priority(), q.delivery.due_at));
-            let claimed = due.into_iter().take(limit).map(|queued| {
-                queued.claimed_until = Some(lease_until);
-                queued.delivery.attempts += 1;
-                queued.delivery.clone()
+            // The first of every source goes before the second of any.
+            let mut taken: HashMap<String, usize> = HashMap::new();
+            due.sort_by_cached_key(|q| {
+                let turn = taken.entry(format!("{:?}", key_of(&q.delivery.source))).or_default();
+                *turn += 1;
+                (q.delivery.source.priority(), *turn)
             });
-            Ok(claimed.collect())
+            let mut claimed: Vec<_> = due
+                .into_iter()
+                .take(limit)
+                .map(|queued| {
+                    queued.claimed_until = Some(lease_until);
+                    queued.delivery.attempts += 1;
+                    queued.delivery.clone()
+                })
+                .collect();
+            claimed.sort_by_key(|d| (d.source.priority(), d.due_at));
+            Ok(claimed)
         })
     }
 
@@ -185,11 +197,21 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
         })
     }
 
-    async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_delivery_due(&mut self, except: &[IntegrationId]) -> Result<Option<Timestamp>, StoreError> {
         self.look(|state| {
-            let moving = state.deliveries.values().filter(|q| !q.aside);
+            let moving = state.deliveries.values().filter(|q| {
+                !q.aside && (q.claimed_until.is_some() || !except.contains(&q.delivery.integration))
+            });
             moving.map(|q| q.claimed_until.unwrap_or(q.delivery.due_at)).min()
         })
+    }
+}
+
+/// What deliveries are shared out by.
+fn key_of(source: &DeliverySource) -> &str {
+    match source {
+        DeliverySource::Transactional { notification } => notification.as_str(),
+        DeliverySource::Broadcast { broadcast, .. } => broadcast.as_str(),
     }
 }
 

@@ -87,7 +87,7 @@ impl Deliveries {
         let item = self.trial(&workspace, id, recipient, template, integration).await?;
         let batch = Batch { workspace, key, providers, items: Vec::new(), next: None };
         let outcome = match self.compose(&batch, &item).await {
-            Ok((route, mail)) => self.hand_over(route, &mail, item.delivery.attempts).await,
+            Ok((provider, mail)) => self.hand_over(provider, &mail, &item).await,
             Err(Unsendable::Failed(why)) => Outcome::Failed { reason: reason(&why) },
             Err(Unsendable::Later(error)) => return Err(error.into()),
         };

@@ -33,8 +33,9 @@ pub trait DeliveryStore {
     /// Adds waiting deliveries. Fails with [`StoreError::Duplicate`] when one exists.
     async fn insert_deliveries(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError>;
 
-    /// Takes up to `limit` waiting deliveries that are due, by priority and then by the moment when
-    /// they were due, until `lease_until`, and counts an attempt for each. Two claims at once
+    /// Takes up to `limit` waiting deliveries that are due until `lease_until`, and counts an attempt
+    /// for each: by priority, then in equal parts from every source so that a long queue of one delays
+    /// no other, and of a source by the moment when they were due. Two claims at once
     /// never take the same delivery. Deliveries of the integrations in `except` are passed over.
     async fn claim_deliveries(
         &mut self,
@@ -90,6 +91,7 @@ pub trait DeliveryStore {
         limit: usize,
     ) -> Result<Vec<Delivery>, StoreError>;
 
-    /// The earliest moment at which a waiting delivery is due or a lease runs out.
-    async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError>;
+    /// The earliest moment at which a lease runs out, or a waiting delivery is due whose integration
+    /// is not in `except`.
+    async fn next_delivery_due(&mut self, except: &[IntegrationId]) -> Result<Option<Timestamp>, StoreError>;
 }

@@ -15,6 +15,7 @@ mod integrations;
 mod lists;
 mod members;
 mod messages;
+mod outages;
 mod precedence;
 mod publications;
 mod subscriptions;

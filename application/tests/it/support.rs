@@ -4,7 +4,7 @@ use application::{
     access::{Caller, Identity},
     broadcasts::Broadcasts,
     contacts::Contacts,
-    deliveries::{Deliveries, DeliveryConfig, DeliveryPorts},
+    deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
     lists::{ListDraft, Lists},
     messages::Messages,
     ports::{ConnectionBroker as _, Purpose, Vault as _, WorkspaceDatabases as _},
@@ -188,6 +188,7 @@ impl Stage {
             batch: 50,
             retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
             key_retention: Duration::days(30),
+            breaker: BreakerPolicy::default(),
         };
         let deliveries = Arc::new(Deliveries::new(ports, config));
         Self {

@@ -12,7 +12,7 @@ use application::{
     broadcasts::Broadcasts,
     connections::Connections,
     contacts::Contacts,
-    deliveries::{Deliveries, DeliveryConfig, DeliveryPorts},
+    deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
     integrations::Integrations,
     lists::Lists,
     members::Members,
@@ -172,6 +172,12 @@ impl Ports {
     }
 }
 
+fn breaker(pause: std::time::Duration) -> BreakerPolicy {
+    let usual = BreakerPolicy::default();
+    let pause = chrono::Duration::from_std(pause).unwrap_or(usual.pause);
+    BreakerPolicy { pause, longest: pause * 15, ..usual }
+}
+
 fn retention(settings: &Settings) -> anyhow::Result<Retention> {
     let keys = chrono::Duration::from_std(settings.key_retention);
     let attachments = chrono::Duration::from_std(settings.attachment_retention);
@@ -196,6 +202,7 @@ fn deliveries(
         lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
         batch: BATCH,
         key_retention: retention.keys,
+        breaker: breaker(settings.breaker_pause),
     };
     let ports = DeliveryPorts {
         broker: broker.clone(),

@@ -404,6 +404,13 @@ pub const GROUPS: &[Group] = &[
                 secs(2, 3_600),
                 "A claimed mail whose process has ended is noted as unknown after so long.",
             ),
+            var(
+                "CIRCUIT_BREAKER_COOLDOWN",
+                "1m",
+                secs(1, 3_600),
+                "How long a provider that has failed five times in a row is left alone; doubles up to fifteen \
+                 times as long while it goes on failing.",
+            ),
             var("SMTP_DIAL_TIMEOUT", "30s", secs(1, 300), "Time to reach a mail server."),
             var(
                 "IDEMPOTENCY_KEY_RETENTION",

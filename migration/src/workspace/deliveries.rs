@@ -24,9 +24,10 @@ pub(super) fn create(backend: DbBackend) -> Vec<String> {
         .col(moment_if_any("lease_until"))
         .col(moment("created_at"))
         .take();
-    let waiting = index("deliveries_waiting", "deliveries", &["priority", "due_at", "message_id"])
-        .and_where(Expr::col("state").eq("waiting"))
-        .take();
+    let waiting =
+        index("deliveries_waiting", "deliveries", &["priority", "source_id", "due_at", "message_id"])
+            .and_where(Expr::col("state").eq("waiting"))
+            .take();
     let aside = index("deliveries_aside", "deliveries", &["source_id"])
         .and_where(Expr::col("state").eq("aside"))
         .take();

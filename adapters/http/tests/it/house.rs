@@ -6,7 +6,7 @@ use application::{
     broadcasts::Broadcasts,
     connections::Connections,
     contacts::Contacts,
-    deliveries::{Deliveries, DeliveryConfig, DeliveryPorts},
+    deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
     integrations::Integrations,
     lists::Lists,
     members::Members,
@@ -166,6 +166,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         batch: 50,
         retry: RetryPolicy::default(),
         key_retention: month,
+        breaker: BreakerPolicy::default(),
     };
     let deliveries = Arc::new(Deliveries::new(ports, config));
     Features {

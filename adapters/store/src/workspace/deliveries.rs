@@ -65,32 +65,33 @@ impl DeliveryStore for Session {
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Result<Vec<Delivery>, StoreError> {
-        let mut due = Query::select();
-        due.column("message_id")
-            .from("deliveries")
-            .and_where(is(WAITING))
-            .and_where(Expr::col("due_at").lte(now))
-            .order_by("priority", Order::Asc)
-            .order_by("due_at", Order::Asc)
-            .order_by("message_id", Order::Asc)
-            .limit(rows(limit as u64))
-            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
-        if !except.is_empty() {
-            due.and_where(Expr::col("integration_id").is_not_in(except.iter().map(|id| id.uuid())));
+        let mut sources = self.sources(except).await?;
+        sources.retain(|source| source.first_due <= now);
+        let mut claimed = Vec::new();
+        while claimed.len() < limit {
+            let Some(priority) = sources.first().map(|source| source.priority) else { break };
+            // What a source does not use of its part is shared out in the next round.
+            let mut round: Vec<Source> = Vec::new();
+            while sources.first().is_some_and(|source| source.priority == priority) {
+                round.push(sources.remove(0));
+            }
+            let mut left = round.len();
+            let mut more = Vec::new();
+            for source in round {
+                let part = (limit - claimed.len()).div_ceil(left);
+                left -= 1;
+                if part == 0 {
+                    break;
+                }
+                let taken = self.claim_of(&source, part, except, now, lease_until).await?;
+                if taken.len() == part {
+                    more.push(source);
+                }
+                claimed.extend(taken);
+            }
+            more.append(&mut sources);
+            sources = more;
         }
-        // Named apart, the choice is made once; as a part of the condition a plan may repeat it.
-        let due = CommonTableExpression::new().table_name("due").column("message_id").query(due).to_owned();
-        let chosen = Query::select().column("message_id").from("due").take();
-        let claim = Query::update()
-            .table("deliveries")
-            .value("state", CLAIMED)
-            .value("lease_until", lease_until)
-            .value("attempts", Expr::col("attempts").add(1))
-            .and_where(Expr::col("message_id").in_subquery(chosen))
-            .returning(Query::returning().columns(COLUMNS))
-            .take()
-            .with(WithClause::new().cte(due).to_owned());
-        let mut claimed = read_all(&self.all(&claim).await?, delivery)?;
         let place = |d: &Delivery| (d.source.priority(), d.due_at);
         claimed.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.message.cmp(&b.message)));
         Ok(claimed)
@@ -249,7 +250,7 @@ impl DeliveryStore for Session {
         read_all(&self.all(&removal).await?, delivery)
     }
 
-    async fn next_delivery_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_delivery_due(&mut self, except: &[IntegrationId]) -> Result<Option<Timestamp>, StoreError> {
         let mut next: Option<Timestamp> = None;
         for state in [CLAIMED, BEGUN] {
             let lapse = Query::select()
@@ -265,18 +266,63 @@ impl DeliveryStore for Session {
                 next = Some(next.map_or(lapses, |next| cmp::min(next, lapses)));
             }
         }
-        // The earliest of each priority, so that the index of claims answers without a scan.
-        let mut priority: Option<i16> = None;
-        while let Some(row) = self.one(&earliest_beyond(priority)).await? {
-            let due: Timestamp = row.field("due_at")?;
-            priority = Some(row.field("priority")?);
-            next = Some(next.map_or(due, |next| cmp::min(next, due)));
-        }
-        Ok(next)
+        let first = self.sources(except).await?.into_iter().map(|source| source.first_due).min();
+        Ok(next.into_iter().chain(first).min())
     }
 }
 
 impl Session {
+    /// The sources of waiting deliveries, by priority.
+    async fn sources(&mut self, except: &[IntegrationId]) -> Result<Vec<Source>, StoreError> {
+        let mut sources: Vec<Source> = Vec::new();
+        while sources.len() < MOST_SOURCES
+            && let Some(row) = self.one(&first_beyond(sources.last(), except)).await?
+        {
+            sources.push(Source {
+                priority: row.field("priority")?,
+                id: row.field("source_id")?,
+                first_due: row.field("due_at")?,
+            });
+        }
+        Ok(sources)
+    }
+
+    /// Claims due deliveries of one source.
+    async fn claim_of(
+        &mut self,
+        source: &Source,
+        limit: usize,
+        except: &[IntegrationId],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut due = Query::select();
+        due.column("message_id")
+            .from("deliveries")
+            .and_where(is(WAITING))
+            .and_where(Expr::col("priority").eq(source.priority))
+            .and_where(Expr::col("source_id").eq(source.id.as_str()))
+            .and_where(Expr::col("due_at").lte(now))
+            .order_by("due_at", Order::Asc)
+            .order_by("message_id", Order::Asc)
+            .limit(rows(limit as u64))
+            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
+        but(&mut due, except);
+        // Named apart, the choice is made once; as a part of the condition a plan may repeat it.
+        let due = CommonTableExpression::new().table_name("due").column("message_id").query(due).to_owned();
+        let chosen = Query::select().column("message_id").from("due").take();
+        let claim = Query::update()
+            .table("deliveries")
+            .value("state", CLAIMED)
+            .value("lease_until", lease_until)
+            .value("attempts", Expr::col("attempts").add(1))
+            .and_where(Expr::col("message_id").in_subquery(chosen))
+            .returning(Query::returning().columns(COLUMNS))
+            .take()
+            .with(WithClause::new().cte(due).to_owned());
+        read_all(&self.all(&claim).await?, delivery)
+    }
+
     /// Waits for units of work that change the queue to end, and keeps others from changing it until
     /// this one ends. What changes many deliveries at once would otherwise wait for rows of a unit that
     /// waits for its rows. To be called before this unit changes the queue itself.
@@ -313,17 +359,42 @@ fn is(state: &'static str) -> Expr {
     Expr::col("state").eq(constant(state))
 }
 
-/// The earliest waiting delivery of the first priority behind one.
-fn earliest_beyond(priority: Option<i16>) -> SelectStatement {
-    Query::select()
-        .columns(["priority", "due_at"])
+/// A source with waiting deliveries.
+struct Source {
+    priority: i16,
+    id: String,
+    /// When the first of them is due.
+    first_due: Timestamp,
+}
+
+/// Sources looked at for one claim: more than a batch has no part for each.
+const MOST_SOURCES: usize = 256;
+
+/// The earliest waiting delivery of the first source behind one, found in the index of claims.
+fn first_beyond(source: Option<&Source>, except: &[IntegrationId]) -> SelectStatement {
+    let place = || Expr::tuple([Expr::col("priority"), Expr::col("source_id")]);
+    let mut query = Query::select();
+    query
+        .columns(["priority", "source_id", "due_at"])
         .from("deliveries")
         .and_where(is(WAITING))
-        .and_where_option(priority.map(|priority| Expr::col("priority").gt(priority)))
         .order_by("priority", Order::Asc)
+        .order_by("source_id", Order::Asc)
         .order_by("due_at", Order::Asc)
-        .limit(1)
-        .take()
+        .limit(1);
+    if let Some(source) = source {
+        let behind = Expr::tuple([Expr::val(source.priority), Expr::val(source.id.as_str())]);
+        query.and_where(place().gt(behind));
+    }
+    but(&mut query, except);
+    query
+}
+
+/// Passes over the deliveries of some integrations.
+fn but(query: &mut SelectStatement, except: &[IntegrationId]) {
+    if !except.is_empty() {
+        query.and_where(Expr::col("integration_id").is_not_in(except.iter().map(|id| id.uuid())));
+    }
 }
 
 /// Lets begun deliveries wait again, each until its moment.
