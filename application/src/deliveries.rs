@@ -1,8 +1,8 @@
 //! Delivering what waits in a workspace's queue: claim, hand over, record.
 //!
 //! A worker leases, claims and commits; begins a few at a time; sends without a lease; leases, records
-//! and commits. What was begun by a process that ended is recorded as unknown and never sent again by
-//! itself; what was only claimed waits again.
+//! and commits. What was begun by a process that ended is recorded as unknown, and sent again only when
+//! the operator's policy says so; what was only claimed waits again.
 
 mod at_once;
 mod breaker;
@@ -83,6 +83,8 @@ pub struct DeliveryConfig {
     pub batch: usize,
     /// When and how often a delivery is tried again.
     pub retry: RetryPolicy,
+    /// Whether a mail that was handed over without an answer is sent again; it may then arrive twice.
+    pub retry_unknown: bool,
     /// How long the key of a request is good.
     pub key_retention: Duration,
     /// When a provider that fails is left alone.
@@ -172,7 +174,8 @@ impl Deliveries {
         let allowance = self.throttle.allowance(rates, now);
         let except = [allowance.exhausted.as_slice(), &gates.barred].concat();
         let mut store = self.ports.broker.write(&workspace.id, purpose).await?;
-        record_lapsed(store.as_mut(), now, self.config.batch).await?;
+        let ending = |attempts, why: &str| self.unanswered(attempts, why);
+        record_lapsed(store.as_mut(), now, self.config.batch, ending).await?;
         let limit = allowance.most.map_or(self.config.batch, |most| most.min(self.config.batch));
         let lease_until = now + self.config.lease;
         let mut claimed = if limit == 0 {
@@ -383,11 +386,21 @@ impl Deliveries {
                 Outcome::Failed { reason: reason(&error.to_string()) }
             }
             Err(error @ SendError::Unconfirmed { .. }) => {
-                Outcome::Unknown { reason: reason(&error.to_string()) }
+                self.unanswered(item.delivery.attempts, &error.to_string())
             }
             Err(error @ (SendError::Deferred { .. } | SendError::Provider { .. })) => {
                 self.later(item.delivery.attempts, &error.to_string())
             }
+        }
+    }
+
+    /// The outcome of a mail that was handed over without an answer. It is sent again only where the
+    /// operator would rather have it twice than not at all.
+    fn unanswered(&self, attempts: u32, why: &str) -> Outcome {
+        if self.config.retry_unknown && attempts < self.config.retry.max_attempts {
+            self.later(attempts, why)
+        } else {
+            Outcome::Unknown { reason: reason(why) }
         }
     }
 

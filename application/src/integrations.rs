@@ -36,11 +36,6 @@ pub enum IntegrationsError {
     /// A type that the product does not have yet.
     #[error("integrations of this type are not supported yet; the supported type is email")]
     UnsupportedType,
-    /// An e-mail provider that the product does not have yet.
-    #[error(
-        "e-mail providers of this kind are not supported yet; the supported kinds are smtp, postmark, mailgun, sendgrid, mailjet and sparkpost"
-    )]
-    UnsupportedKind,
     /// A way to sign in to the mail server that the product does not have yet.
     #[error("SMTP with oauth2 is not supported yet; use auth_type basic")]
     UnsupportedAuthentication,
@@ -59,9 +54,7 @@ impl Failure for IntegrationsError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::NotFound => FailureKind::NotFound,
-            Self::UnsupportedType | Self::UnsupportedKind | Self::UnsupportedAuthentication => {
-                FailureKind::Unprocessable
-            }
+            Self::UnsupportedType | Self::UnsupportedAuthentication => FailureKind::Unprocessable,
             Self::Invalid(e) => e.kind(),
             Self::Denied(e) => e.kind(),
             Self::Store(e) => e.kind(),
@@ -72,7 +65,6 @@ impl Failure for IntegrationsError {
         match self {
             Self::NotFound => "integration-not-found",
             Self::UnsupportedType => "integration-type-unsupported",
-            Self::UnsupportedKind => "provider-kind-unsupported",
             Self::UnsupportedAuthentication => "smtp-authentication-unsupported",
             Self::Invalid(e) => e.code(),
             Self::Denied(e) => e.code(),

@@ -58,6 +58,8 @@ pub struct Settings {
     pub claim: Duration,
     /// Time to reach a mail server.
     pub dial_timeout: Duration,
+    /// Whether a mail that was handed over without an answer is sent again.
+    pub retry_unknown: bool,
     /// How long a provider that fails is left alone at first.
     pub breaker_pause: Duration,
     /// How long the key of a request is good.
@@ -243,6 +245,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let retry_base = reader.duration("EMAIL_QUEUE_RETRY_BASE");
     let claim = reader.duration("EMAIL_QUEUE_CLAIM");
     let dial_timeout = reader.duration("SMTP_DIAL_TIMEOUT");
+    let retry_unknown = reader.flag("EMAIL_QUEUE_RETRY_UNKNOWN");
     let breaker_pause = reader.duration("CIRCUIT_BREAKER_COOLDOWN");
     let key_retention = reader.duration("IDEMPOTENCY_KEY_RETENTION");
     let attachment_retention = reader.duration("ATTACHMENT_RETENTION");
@@ -268,6 +271,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         retry_base: retry_base?,
         claim: claim?,
         dial_timeout: dial_timeout?,
+        retry_unknown: retry_unknown?,
         breaker_pause: breaker_pause?,
         key_retention: key_retention?,
         attachment_retention: attachment_retention?,

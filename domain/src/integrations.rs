@@ -111,6 +111,20 @@ pub struct SparkpostSettings<S> {
     pub sandbox_mode: bool,
 }
 
+/// How to reach Amazon SES.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SesSettings<S> {
+    /// The region, such as `eu-west-1`.
+    pub region: String,
+    /// The identifier of the key; no secret.
+    pub access_key: String,
+    /// The key.
+    pub secret_key: S,
+    /// The set that sorts the provider's events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_set: Option<String>,
+}
+
 /// A service that takes mails. More kinds are added as variants.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -127,6 +141,8 @@ pub enum ProviderSettings<S> {
     Mailjet(MailjetSettings<S>),
     /// `SparkPost`.
     Sparkpost(SparkpostSettings<S>),
+    /// Amazon SES.
+    Ses(SesSettings<S>),
 }
 
 impl<S> ProviderSettings<S> {
@@ -140,6 +156,7 @@ impl<S> ProviderSettings<S> {
             Self::Sendgrid(_) => "sendgrid",
             Self::Mailjet(_) => "mailjet",
             Self::Sparkpost(_) => "sparkpost",
+            Self::Ses(_) => "ses",
         }
     }
 
@@ -183,6 +200,12 @@ impl<S> ProviderSettings<S> {
                 api_key: turn("api_key", &sparkpost.api_key)?,
                 sandbox_mode: sparkpost.sandbox_mode,
             }),
+            Self::Ses(ses) => ProviderSettings::Ses(SesSettings {
+                region: ses.region.clone(),
+                access_key: ses.access_key.clone(),
+                secret_key: turn("secret_key", &ses.secret_key)?,
+                configuration_set: ses.configuration_set.clone(),
+            }),
         })
     }
 
@@ -197,6 +220,7 @@ impl<S> ProviderSettings<S> {
             (Self::Mailjet(mailjet), "api_key") => Some(&mailjet.api_key),
             (Self::Mailjet(mailjet), "secret_key") => Some(&mailjet.secret_key),
             (Self::Sparkpost(sparkpost), "api_key") => Some(&sparkpost.api_key),
+            (Self::Ses(ses), "secret_key") => Some(&ses.secret_key),
             _ => None,
         }
     }

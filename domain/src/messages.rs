@@ -114,6 +114,7 @@ pub struct MessageFilter {
     pub contact_email: Option<EmailAddress>,
     pub broadcast: Option<BroadcastId>,
     pub template: Option<TemplateId>,
+    pub state: Option<MessageState>,
     pub is_sent: Option<bool>,
     pub is_delivered: Option<bool>,
     pub is_failed: Option<bool>,

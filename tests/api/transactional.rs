@@ -318,6 +318,10 @@ async fn a_lost_answer_leaves_the_message_unknown(server: &'static Server) {
     sink.script(|script| script.then(Stage::EndOfData, Act::TakeAndCut));
     let id = tenant.send(message(&json!({}))).await.ok()["message_id"].clone();
     assert_eq!(tenant.settled(id.as_str().unwrap(), "queued").await["state"], "unknown");
+    let listed = tenant.get("messages.list", "state=unknown").await.ok();
+    assert_eq!(listed["messages"][0]["id"], id);
+    assert_eq!(tenant.get("messages.list", "state=sent").await.ok()["messages"], json!([]));
+    tenant.get("messages.list", "state=lost").await.problem(400);
 }
 
 async fn what_is_missing_is_named(server: &'static Server) {

@@ -37,6 +37,7 @@ cases![
     all_conditions_must_hold,
     events_of_a_broadcast_are_counted,
     a_broadcast_without_messages_counts_nothing,
+    messages_are_found_by_state,
 ];
 
 async fn unit_with(store: &Store, messages: &[Message]) -> Box<dyn UnitOfWork> {
@@ -57,6 +58,16 @@ async fn record(unit: &mut dyn UnitOfWork, state: MessageState, status_info: Opt
         at: at(now),
     };
     unit.record_events(&[event]).await.unwrap();
+}
+
+async fn messages_are_found_by_state(store: &Store) {
+    let states = [MessageState::Unknown, MessageState::Queued, MessageState::Unknown];
+    let messages: Vec<_> =
+        (1..).zip(states).map(|(n, state)| Message { state, ..message(n, "ana", i64::from(n)) }).collect();
+    let mut unit = unit_with(store, &messages).await;
+    let of = |state| MessageFilter { state: Some(state), ..MessageFilter::default() };
+    assert_eq!(found(&mut *unit, &of(MessageState::Unknown)).await, [message_id(3), message_id(1)]);
+    assert_eq!(found(&mut *unit, &of(MessageState::Failed)).await, []);
 }
 
 async fn found(unit: &mut dyn UnitOfWork, filter: &MessageFilter) -> Vec<MessageId> {

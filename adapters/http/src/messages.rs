@@ -7,7 +7,7 @@ use domain::{
     attachments::{AttachedFile, Disposition},
     email_address::EmailAddress,
     ids::{BroadcastId, ListId, MessageId, TemplateId},
-    messages::{MessageFilter, MessageStats},
+    messages::{MessageFilter, MessageState, MessageStats},
     validation::{Check, Invalid},
 };
 use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
@@ -225,6 +225,8 @@ impl MessagesApi {
         broadcast_id: Query<Option<String>>,
         /// Made from this template.
         template_id: Query<Option<String>>,
+        /// `queued`, `sent`, `failed`, or `unknown`: handed over without an answer.
+        state: Query<Option<String>>,
         /// Taken by the mail server, or not.
         is_sent: Query<Option<String>>,
         /// Delivered, or not.
@@ -264,6 +266,9 @@ impl MessagesApi {
             contact_email: read(c, "/contact_email", contact_email.0, EmailAddress::parse),
             broadcast: read(c, "/broadcast_id", broadcast_id.0, BroadcastId::parse),
             template: read(c, "/template_id", template_id.0, TemplateId::parse),
+            state: read(c, "/state", state.0, |name| {
+                MessageState::from_name(name).ok_or("must be queued, sent, failed or unknown")
+            }),
             is_sent: read(c, "/is_sent", is_sent.0, truth),
             is_delivered: read(c, "/is_delivered", is_delivered.0, truth),
             is_failed: read(c, "/is_failed", is_failed.0, truth),

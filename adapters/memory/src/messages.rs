@@ -168,6 +168,7 @@ fn matches(message: &Message, filter: &MessageFilter) -> bool {
         && equal(filter.contact_email.as_ref(), Some(&message.contact_email))
         && equal(filter.broadcast.as_ref(), message.broadcast.as_ref())
         && equal(filter.template.as_ref(), Some(&message.template))
+        && equal(filter.state.as_ref(), Some(&message.state))
         && seen(filter.is_sent, message.sent_at)
         && seen(filter.is_delivered, message.delivered_at)
         && seen(filter.is_failed, message.failed_at)

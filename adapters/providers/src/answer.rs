@@ -14,6 +14,8 @@ pub(crate) struct Answer {
     pub status: u16,
     /// Seconds or a date, as given.
     retry_after: Option<String>,
+    /// The name of the fault, where a header tells it.
+    pub fault: Option<String>,
     /// `Null` when the body is no JSON.
     pub body: Value,
 }
@@ -44,6 +46,9 @@ impl Answer {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.map(|value| value.chars().take(40).collect());
+        let fault = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let fault =
+            fault.map(|value| value.split(':').next().unwrap_or_default().chars().take(100).collect());
         let mut bytes = Vec::new();
         while let Ok(Some(chunk)) = response.chunk().await {
             let room = limit.saturating_sub(bytes.len());
@@ -52,7 +57,7 @@ impl Answer {
                 break;
             }
         }
-        Self { status, retry_after, body: serde_json::from_slice(&bytes).unwrap_or_default() }
+        Self { status, retry_after, fault, body: serde_json::from_slice(&bytes).unwrap_or_default() }
     }
 
     pub fn is_success(&self) -> bool {
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
 
     fn settled(status: u16, blame: Option<Blame>, words: &str) -> Result<(), SendError> {
-        let answer = Answer { status, retry_after: None, body: Value::Null };
+        let answer = Answer { status, retry_after: None, fault: None, body: Value::Null };
         answer.settle(Some(Complaint { blame, words: words.to_owned() }), &[&Secret::new("hunter2")])
     }
 

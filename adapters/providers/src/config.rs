@@ -36,6 +36,8 @@ pub struct Bases {
     pub sendgrid: String,
     /// Mailjet.
     pub mailjet: String,
+    /// Amazon SES; `{region}` stands for the region.
+    pub ses: String,
 }
 
 impl Default for Config {
@@ -60,6 +62,7 @@ impl Default for Bases {
             mailgun_eu: "https://api.eu.mailgun.net".to_owned(),
             sendgrid: "https://api.sendgrid.com".to_owned(),
             mailjet: "https://api.mailjet.com".to_owned(),
+            ses: "https://email.{region}.amazonaws.com".to_owned(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod mailgun;
 mod mailjet;
 mod postmark;
 mod sendgrid;
+mod ses;
 mod slots;
 mod sparkpost;
 

@@ -5,11 +5,11 @@ use crate::{
     answer::{Answer, Complaint},
     guard::{PrivateAddress, PublicNames},
     letter::Letter,
-    mailgun, mailjet, postmark, sendgrid,
+    mailgun, mailjet, postmark, sendgrid, ses,
     slots::{Owner, Slots},
     sparkpost,
 };
-use application::ports::{MailRoute, Mailer, OutgoingMail, SendError};
+use application::ports::{Clock, MailRoute, Mailer, OutgoingMail, SendError};
 use async_trait::async_trait;
 use domain::{hosts, integrations::ProviderSettings, secret::Secret};
 use reqwest::{Client, RequestBuilder, redirect::Policy};
@@ -35,12 +35,13 @@ pub struct HttpMailer {
     client: Client,
     config: Config,
     slots: Slots,
+    clock: Arc<dyn Clock>,
 }
 
 impl HttpMailer {
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(config: Config) -> Result<Self, TlsError> {
+    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -60,7 +61,7 @@ impl HttpMailer {
             client = client.dns_resolver(PublicNames);
         }
         let client = client.build().map_err(|_| TlsError)?;
-        Ok(Self { client, slots: Slots::new(config.requests_per_route), config })
+        Ok(Self { client, slots: Slots::new(config.requests_per_route), config, clock })
     }
 
     #[tracing::instrument(
@@ -112,6 +113,9 @@ impl HttpMailer {
             ProviderSettings::Sparkpost(sparkpost) => {
                 self.check_endpoint(&sparkpost.endpoint)?;
                 (sparkpost::request(client, sparkpost, letter), sparkpost::complaint)
+            }
+            ProviderSettings::Ses(settings) => {
+                (ses::request(client, &bases.ses, settings, letter, self.clock.now())?, ses::complaint)
             }
             ProviderSettings::Smtp(_) => return Err(unusable("smtp is not reached over HTTP")),
         })

@@ -14,11 +14,13 @@ use domain::{
 };
 use std::collections::{BTreeSet, HashSet};
 
-/// Gives back what an ended process had claimed, and records as unknown what it had begun.
+/// Gives back what an ended process had claimed, and records what it had begun: `ending` tells how, from
+/// the number of attempts and the reason.
 pub(super) async fn record_lapsed(
     store: &mut dyn UnitOfWork,
     now: Timestamp,
     limit: usize,
+    ending: impl Fn(u32, &str) -> Outcome,
 ) -> Result<(), StoreError> {
     let released = store.release_lapsed(now).await?;
     if released > 0 {
@@ -30,11 +32,11 @@ pub(super) async fn record_lapsed(
     }
     tracing::warn!(
         count = lapsed.len(),
-        "deliveries were being handed over by a process that ended: now unknown"
+        "deliveries were being handed over by a process that ended: whether they arrived is unknown"
     );
     let why = "the process ended while the message was being handed over";
-    let outcome = Outcome::Unknown { reason: why.to_owned() };
-    let ended: Vec<_> = lapsed.iter().map(|delivery| (delivery, &outcome)).collect();
+    let outcomes: Vec<_> = lapsed.iter().map(|delivery| ending(delivery.attempts, why)).collect();
+    let ended: Vec<_> = lapsed.iter().zip(&outcomes).collect();
     record(store, &ended, now).await
 }
 

@@ -36,6 +36,23 @@ pub(super) fn settings(given: &ProviderSettings<Secret>, private_hosts: bool) ->
         ProviderSettings::Sparkpost(sparkpost) => {
             check.field("/endpoint", endpoint(&sparkpost.endpoint, private_hosts));
         }
+        ProviderSettings::Ses(ses) => {
+            // The region becomes a part of a host name.
+            let region = (5..=32).contains(&ses.region.len())
+                && ses.region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            check.require(region, "/region", "must be the name of a region such as eu-west-1");
+            let access_key = (16..=128).contains(&ses.access_key.len())
+                && ses.access_key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            check.require(access_key, "/access_key", "must be the id of a key: 16 to 128 letters and digits");
+            let set = ses.configuration_set.as_deref().unwrap_or_default();
+            let sound =
+                set.len() <= 64 && set.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            check.require(
+                sound,
+                "/configuration_set",
+                "must have at most 64 letters, digits, hyphens and underscores",
+            );
+        }
     }
     // that a needed secret is there is known only when the stored one has been looked at
     let _ = given.try_map_secrets(|field, secret| {

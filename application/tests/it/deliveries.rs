@@ -211,3 +211,44 @@ async fn a_key_that_is_no_longer_good_sends_anew_before_it_is_forgotten() {
     send_with(&stage, "ana@shop.example", Some(key)).await;
     assert_eq!(stage.deliver_all().await, 1);
 }
+
+#[tokio::test]
+async fn what_was_unanswered_is_sent_again_where_the_operator_wants_it() {
+    let stage = Stage::that_retries_unknown().await;
+    stage.mailer.fail_next([SendError::Unconfirmed { reason: "connection lost".into() }]);
+    send(&stage, "ana@shop.example").await;
+    stage.deliver_all().await;
+    let waiting = only_message(&stage).await;
+    assert_eq!(waiting.state, MessageState::Queued);
+    assert!(waiting.status_info.unwrap().contains("connection lost"));
+    stage.clock.advance(Duration::minutes(1));
+    assert_eq!(stage.deliver_all().await, 1);
+    assert_eq!(only_message(&stage).await.state, MessageState::Sent);
+}
+
+#[tokio::test]
+async fn what_an_ended_process_had_begun_is_sent_again_where_the_operator_wants_it() {
+    let stage = Stage::that_retries_unknown().await;
+    send(&stage, "ana@shop.example").await;
+    let batch = stage.deliveries.claim(&workspace()).await.unwrap();
+    assert_eq!(begin_all(&stage, &batch).await, 1);
+    stage.clock.advance(Duration::minutes(6));
+    assert_eq!(stage.deliver_all().await, 0, "after a wait, as after any failure");
+    stage.clock.advance(Duration::minutes(1));
+    assert_eq!(stage.deliver_all().await, 1);
+    assert_eq!(only_message(&stage).await.state, MessageState::Sent);
+}
+
+#[tokio::test]
+async fn what_stays_unanswered_is_unknown_in_the_end() {
+    let stage = Stage::that_retries_unknown().await;
+    let lost = || SendError::Unconfirmed { reason: "connection lost".into() };
+    stage.mailer.fail_next([lost(), lost(), lost()]);
+    send(&stage, "ana@shop.example").await;
+    for _ in 0..5 {
+        stage.deliver_all().await;
+        stage.clock.advance(Duration::hours(3));
+    }
+    assert_eq!(only_message(&stage).await.state, MessageState::Unknown);
+    assert_eq!(stage.mailer.posted().len(), 3);
+}

@@ -161,6 +161,17 @@ impl Stage {
     }
 
     pub async fn with_rate(rate_limit_per_minute: u32) -> Self {
+        Self::made(rate_limit_per_minute, false).await
+    }
+
+    /// The same, but what was handed over without an answer is sent again.
+    pub async fn that_retries_unknown() -> Self {
+        let stage = Self::made(60_000, true).await;
+        stage.furnish().await;
+        stage
+    }
+
+    async fn made(rate_limit_per_minute: u32, retry_unknown: bool) -> Self {
         let now: Timestamp = "2026-06-01T08:00:00Z".parse().unwrap();
         let broker = MemoryBroker::new();
         let clock = FixedClock::at(now);
@@ -188,6 +199,7 @@ impl Stage {
             batch: 50,
             retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
             key_retention: Duration::days(30),
+            retry_unknown,
             breaker: BreakerPolicy::default(),
         };
         let deliveries = Arc::new(Deliveries::new(ports, config));
@@ -244,10 +256,14 @@ impl Stage {
     /// The same with the template `welcome` and the notification `reset`.
     pub async fn with_notification() -> Self {
         let stage = Self::new().await;
-        let draft = mail("Hello {{ contact.first_name }}", "<mj-text>{{ code }}</mj-text>");
-        stage.templates.create(&owner(), draft).await.unwrap();
-        stage.transactional.create(&owner(), notification_draft()).await.unwrap();
+        stage.furnish().await;
         stage
+    }
+
+    async fn furnish(&self) {
+        let draft = mail("Hello {{ contact.first_name }}", "<mj-text>{{ code }}</mj-text>");
+        self.templates.create(&owner(), draft).await.unwrap();
+        self.transactional.create(&owner(), notification_draft()).await.unwrap();
     }
 
     /// The same with the template `welcome` and the list `news` with `members` active members.

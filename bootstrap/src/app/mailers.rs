@@ -24,7 +24,8 @@ impl Mailer for WorkspaceMailer {
                 | ProviderSettings::Mailgun(_)
                 | ProviderSettings::Sendgrid(_)
                 | ProviderSettings::Mailjet(_)
-                | ProviderSettings::Sparkpost(_) => self.http.send(route, mail).await,
+                | ProviderSettings::Sparkpost(_)
+                | ProviderSettings::Ses(_) => self.http.send(route, mail).await,
             },
         }
     }

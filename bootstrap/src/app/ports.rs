@@ -80,8 +80,11 @@ impl Ports {
         };
         let allow_private_hosts = settings.environment == settings::Environment::Development;
         let (smtp, system_smtp) = (router(allow_private_hosts)?, router(true)?);
-        let http = HttpMailer::new(providers::Config { allow_private_hosts, ..providers::Config::default() })
-            .context("mail cannot be sent safely")?;
+        let http = HttpMailer::new(
+            providers::Config { allow_private_hosts, ..providers::Config::default() },
+            clock.clone(),
+        )
+        .context("mail cannot be sent safely")?;
         let mailer = metered(Arc::new(WorkspaceMailer { smtp: smtp.clone(), http }));
         let sites = SiteCache::default();
         let platform = Platform {
@@ -201,6 +204,7 @@ fn deliveries(
         retry: RetryPolicy { base, ..RetryPolicy::default() },
         lease: chrono::Duration::from_std(settings.claim).unwrap_or(chrono::Duration::minutes(1)),
         batch: BATCH,
+        retry_unknown: settings.retry_unknown,
         key_retention: retention.keys,
         breaker: breaker(settings.breaker_pause),
     };

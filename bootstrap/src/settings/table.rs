@@ -405,6 +405,13 @@ pub const GROUPS: &[Group] = &[
                 "A claimed mail whose process has ended is noted as unknown after so long.",
             ),
             var(
+                "EMAIL_QUEUE_RETRY_UNKNOWN",
+                "false",
+                Kind::Flag,
+                "Whether a mail that was handed over without an answer is sent again: `true` may send it twice, \
+                 `false` leaves it as `unknown` in the message history.",
+            ),
+            var(
                 "CIRCUIT_BREAKER_COOLDOWN",
                 "1m",
                 secs(1, 3_600),

@@ -14,7 +14,7 @@ use domain::{
 };
 use kinds::{
     Answers, MailgunAnswer, MailgunBody, MailjetAnswer, MailjetBody, PostmarkAnswer, PostmarkBody,
-    SendgridAnswer, SendgridBody, SmtpAnswer, SmtpBody, SparkpostAnswer, SparkpostBody,
+    SendgridAnswer, SendgridBody, SesAnswer, SesBody, SmtpAnswer, SmtpBody, SparkpostAnswer, SparkpostBody,
 };
 use poem_openapi::Object;
 
@@ -66,7 +66,7 @@ pub(super) struct DeleteBody {
 #[derive(Object)]
 #[oai(rename = "EmailProviderDraft")]
 struct ProviderBody {
-    /// `smtp`, `postmark`, `mailgun`, `sendgrid`, `mailjet` or `sparkpost`.
+    /// `smtp`, `ses`, `postmark`, `mailgun`, `sendgrid`, `mailjet` or `sparkpost`.
     kind: Text,
     /// With kind `smtp`.
     smtp: Option<SmtpBody>,
@@ -80,6 +80,8 @@ struct ProviderBody {
     mailjet: Option<MailjetBody>,
     /// With kind `sparkpost`.
     sparkpost: Option<SparkpostBody>,
+    /// With kind `ses`.
+    ses: Option<SesBody>,
     /// At least one.
     senders: Vec<SenderBody>,
     /// Most mails per minute; above zero.
@@ -154,9 +156,9 @@ fn settings(provider: &mut ProviderBody) -> Result<ProviderSettings<Secret>, Int
         "sendgrid" => Ok(provider.sendgrid.take().ok_or_else(|| missing("sendgrid"))?.into()),
         "mailjet" => Ok(provider.mailjet.take().ok_or_else(|| missing("mailjet"))?.into()),
         "sparkpost" => Ok(provider.sparkpost.take().ok_or_else(|| missing("sparkpost"))?.into()),
-        "ses" => Err(IntegrationsError::UnsupportedKind),
+        "ses" => Ok(provider.ses.take().ok_or_else(|| missing("ses"))?.into()),
         _ => {
-            let rule = "must be smtp, postmark, mailgun, sendgrid, mailjet or sparkpost";
+            let rule = "must be smtp, ses, postmark, mailgun, sendgrid, mailjet or sparkpost";
             Err(Invalid::one("/provider/kind", rule).into())
         }
     }
@@ -199,7 +201,7 @@ pub(crate) struct IntegrationBody {
 #[derive(Object)]
 #[oai(rename = "EmailProvider", skip_serializing_if_is_none)]
 struct ProviderAnswer {
-    /// `smtp`, `postmark`, `mailgun`, `sendgrid`, `mailjet` or `sparkpost`.
+    /// `smtp`, `ses`, `postmark`, `mailgun`, `sendgrid`, `mailjet` or `sparkpost`.
     kind: String,
     /// With kind `smtp`.
     smtp: Option<SmtpAnswer>,
@@ -213,6 +215,8 @@ struct ProviderAnswer {
     mailjet: Option<MailjetAnswer>,
     /// With kind `sparkpost`.
     sparkpost: Option<SparkpostAnswer>,
+    /// With kind `ses`.
+    ses: Option<SesAnswer>,
     senders: Vec<SenderBody>,
     rate_limit_per_minute: u32,
 }
@@ -233,7 +237,7 @@ impl From<Integration> for IntegrationBody {
 impl From<EmailProvider<Sealed>> for ProviderAnswer {
     fn from(provider: EmailProvider<Sealed>) -> Self {
         let kind = provider.settings.kind().to_owned();
-        let Answers { smtp, postmark, mailgun, sendgrid, mailjet, sparkpost } = provider.settings.into();
+        let Answers { smtp, postmark, mailgun, sendgrid, mailjet, sparkpost, ses } = provider.settings.into();
         Self {
             kind,
             smtp,
@@ -242,6 +246,7 @@ impl From<EmailProvider<Sealed>> for ProviderAnswer {
             sendgrid,
             mailjet,
             sparkpost,
+            ses,
             senders: provider.senders.into_iter().map(Into::into).collect(),
             rate_limit_per_minute: provider.rate_limit_per_minute,
         }

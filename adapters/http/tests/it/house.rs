@@ -166,6 +166,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         batch: 50,
         retry: RetryPolicy::default(),
         key_retention: month,
+        retry_unknown: false,
         breaker: BreakerPolicy::default(),
     };
     let deliveries = Arc::new(Deliveries::new(ports, config));

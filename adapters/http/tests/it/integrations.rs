@@ -62,11 +62,9 @@ async fn what_is_not_supported_yet_is_told() {
     let (house, token) = House::with_workspace().await;
     let mut other_type = relay();
     other_type["type"] = json!("supabase");
-    let mut other_kind = relay();
-    other_kind["provider"]["kind"] = json!("ses");
     let mut other_sign_in = relay();
     other_sign_in["provider"]["smtp"]["auth_type"] = json!("oauth2");
-    for body in [other_type, other_kind, other_sign_in] {
+    for body in [other_type, other_sign_in] {
         let answer = house.post("/api/workspaces.createIntegration", Some(&token), &body).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.body);
         assert!(answer.body["error"].as_str().unwrap().contains("not supported yet"));

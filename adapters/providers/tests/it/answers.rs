@@ -1,6 +1,6 @@
 //! What the answers of providers mean for a mail.
 
-use crate::support::{Act, KEY, Provider, SOON, mail, postmark, route};
+use crate::support::{Act, KEY, Provider, SOON, mail, mailer, postmark, route};
 use application::ports::{Mailer as _, SendError};
 use domain::{
     integrations::{
@@ -9,7 +9,7 @@ use domain::{
     },
     secret::Secret,
 };
-use providers::{Config, HttpMailer};
+use providers::Config;
 use std::time::Duration;
 
 fn key() -> Secret {
@@ -111,7 +111,7 @@ async fn a_connection_cut_after_the_request_leaves_the_mail_unconfirmed() {
 async fn a_provider_that_never_answers_leaves_the_mail_unconfirmed() {
     let provider = Provider::start(Act::Hang).await;
     let config = Config { connect: SOON / 2, overall: SOON, ..provider.config() };
-    let sent = HttpMailer::new(config).unwrap().send(&route(postmark()), &mail()).await;
+    let sent = mailer(config).send(&route(postmark()), &mail()).await;
     assert_eq!(kind(&sent), "unconfirmed", "{sent:?}");
 }
 
@@ -124,7 +124,7 @@ async fn a_mail_that_waits_too_long_for_its_turn_was_never_handed_over() {
         requests_per_route: 1,
         ..provider.config()
     };
-    let mailer = HttpMailer::new(config).unwrap();
+    let mailer = mailer(config);
     let (route, mail) = (route(postmark()), mail());
     let (first, second) = tokio::join!(mailer.send(&route, &mail), mailer.send(&route, &mail));
     assert_eq!((kind(&first), kind(&second)), ("unconfirmed", "provider"), "{first:?} {second:?}");
@@ -147,7 +147,7 @@ async fn private_hosts_are_not_called() {
     let mut config = provider.config();
     config.allow_private_hosts = false;
     config.bases.postmark = format!("http://localhost:{port}");
-    let mailer = HttpMailer::new(config).unwrap();
+    let mailer = mailer(config);
     for settings in [postmark(), all(&format!("https://127.0.0.1:{port}"))[4].clone()] {
         let sent = mailer.send(&route(settings), &mail()).await;
         assert_eq!(kind(&sent), "provider", "{sent:?}");

@@ -2,4 +2,5 @@
 
 mod answers;
 mod requests;
+mod ses;
 mod support;

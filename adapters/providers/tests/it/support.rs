@@ -1,7 +1,8 @@
 //! A provider inside the test.
 
-use application::ports::{Attachment, MailRoute, Mailbox, Mailer as _, OutgoingMail, SendError};
+use application::ports::{Attachment, Clock, MailRoute, Mailbox, Mailer as _, OutgoingMail, SendError};
 use domain::{
+    Timestamp,
     email_address::EmailAddress,
     ids::MessageId,
     integrations::{PostmarkSettings, ProviderSettings},
@@ -89,7 +90,7 @@ impl Provider {
     }
 
     pub fn mailer(&self) -> HttpMailer {
-        HttpMailer::new(self.config()).unwrap()
+        mailer(self.config())
     }
 
     pub fn config(&self) -> Config {
@@ -101,6 +102,7 @@ impl Provider {
                 mailgun_eu: format!("{}/eu", self.base),
                 sendgrid: base(),
                 mailjet: base(),
+                ses: base(),
             },
             allow_private_hosts: true,
             ..Config::default()
@@ -156,6 +158,19 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
         }
     }
     Some(Seen { line, headers, body: bytes[end..end + length].to_vec() })
+}
+
+/// The moment at which every mail is sent.
+pub struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        "2026-06-01T12:00:00Z".parse().unwrap()
+    }
+}
+
+pub fn mailer(config: Config) -> HttpMailer {
+    HttpMailer::new(config, Arc::new(Noon)).unwrap()
 }
 
 pub fn route(settings: ProviderSettings<Secret>) -> MailRoute {

@@ -134,6 +134,28 @@ async fn a_refused_copy_does_not_stop_the_others() {
 }
 
 #[tokio::test]
+async fn a_deferred_copy_does_not_stop_the_others() {
+    let script = Script::default().recipient("slow@home.example", Act::answer("450 4.2.1 greylisted"));
+    let sink = sink(script).await;
+    let mut mail = mail("m1");
+    mail.cc = vec![address("slow@home.example")];
+    mail.bcc = vec![address("eve@home.example")];
+    router(&patient()).send(&route(settings(&sink)), &mail).await.unwrap();
+    assert_eq!(sink.received()[0].to, ["ana@home.example", "eve@home.example"]);
+}
+
+#[tokio::test]
+async fn a_deferred_recipient_defers_the_mail_with_its_copies() {
+    let script = Script::default().recipient("ana@home.example", Act::answer("451 4.7.1 later"));
+    let sink = sink(script).await;
+    let mut mail = mail("m1");
+    mail.cc = vec![address("bob@home.example")];
+    let outcome = router(&patient()).send(&route(settings(&sink)), &mail).await;
+    assert_eq!(kind(&outcome), "deferred");
+    assert_eq!(sink.count(), 0);
+}
+
+#[tokio::test]
 async fn a_refused_recipient_stops_the_copies() {
     for offers in [None, Some(vec![])] {
         let refusal = Act::answer("550 5.1.1 no such user");

@@ -154,3 +154,21 @@ async fn an_unknown_mechanism_ends_the_session() {
     assert_eq!(kind(&router(&patient()).send(&route, &mail("m1")).await), "provider");
     assert!(!sink.commands().contains(&"AUTH".to_owned()));
 }
+
+#[tokio::test]
+async fn whatever_fails_before_the_first_mail_is_the_providers_fault() {
+    let answers = ["421 4.3.2 closing", "454 4.7.0 not now", "500 5.5.2 what", "535 5.7.8 no", "what?"];
+    let acts = answers.map(Act::answer).into_iter().chain([Act::Cut]);
+    for act in acts {
+        for stage in [Stage::StartTls, Stage::Auth] {
+            let identity = identity("localhost");
+            let config = trusting(&identity, patient());
+            let script = Script::default().always(stage, act.clone());
+            let sink = sink(SinkTls::StartTls(identity), script).await;
+            let route = route(with_account(&sink, SmtpSecurity::StartTls, "hunter2"));
+            let outcome = router(&config).send(&route, &mail("m1")).await;
+            assert_eq!(kind(&outcome), "provider", "{stage:?} {act:?}");
+            assert!(!sink.commands().iter().any(|command| command.starts_with("MAIL")));
+        }
+    }
+}

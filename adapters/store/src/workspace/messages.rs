@@ -207,6 +207,7 @@ fn condition(filter: &MessageFilter) -> Condition {
         equal("contact_email", filter.contact_email.as_ref().map(EmailAddress::as_str)),
         equal("broadcast_id", filter.broadcast.as_ref().map(BroadcastId::as_str)),
         equal("template_id", filter.template.as_ref().map(TemplateId::as_str)),
+        equal("state", filter.state.map(MessageState::name)),
         seen("sent_at", filter.is_sent),
         seen("delivered_at", filter.is_delivered),
         seen("failed_at", filter.is_failed),

@@ -5,7 +5,7 @@ use application::integrations::IntegrationsError;
 use domain::{
     integrations::{
         MailgunRegion, MailgunSettings, MailjetSettings, PostmarkSettings, ProviderSettings,
-        SendgridSettings, SmtpSecurity, SmtpSettings, SparkpostSettings,
+        SendgridSettings, SesSettings, SmtpSecurity, SmtpSettings, SparkpostSettings,
     },
     secret::{Sealed, Secret},
     validation::Invalid,
@@ -102,6 +102,33 @@ pub(super) struct SparkpostBody {
     /// Mails are taken and never delivered.
     #[oai(default)]
     sandbox_mode: bool,
+}
+
+/// How to reach Amazon SES (version 2 of its API).
+#[derive(Object)]
+#[oai(rename = "SesProviderDraft")]
+pub(super) struct SesBody {
+    /// The region, such as `eu-west-1`.
+    region: Text,
+    /// The id of the access key.
+    access_key: Text,
+    /// Left out or empty in an update: the stored one is kept.
+    #[oai(nullable, write_only)]
+    secret_key: Option<Text>,
+    /// The configuration set that sorts the provider's events; none by default.
+    #[oai(nullable)]
+    configuration_set: Option<Text>,
+}
+
+impl From<SesBody> for ProviderSettings<Secret> {
+    fn from(body: SesBody) -> Self {
+        Self::Ses(SesSettings {
+            region: body.region.0.trim().to_owned(),
+            access_key: body.access_key.0.trim().to_owned(),
+            secret_key: secret(body.secret_key),
+            configuration_set: filled(body.configuration_set).map(|set| set.trim().to_owned()),
+        })
+    }
 }
 
 impl TryFrom<SmtpBody> for ProviderSettings<Secret> {
@@ -250,6 +277,17 @@ pub(super) struct SparkpostAnswer {
     sandbox_mode: bool,
 }
 
+/// How Amazon SES is reached.
+#[derive(Object)]
+#[oai(rename = "SesProvider", skip_serializing_if_is_none)]
+pub(super) struct SesAnswer {
+    region: String,
+    access_key: String,
+    /// Whether a key is kept.
+    secret_key_set: bool,
+    configuration_set: Option<String>,
+}
+
 /// The settings of one kind; all others are absent.
 #[derive(Default)]
 pub(super) struct Answers {
@@ -259,6 +297,7 @@ pub(super) struct Answers {
     pub(super) sendgrid: Option<SendgridAnswer>,
     pub(super) mailjet: Option<MailjetAnswer>,
     pub(super) sparkpost: Option<SparkpostAnswer>,
+    pub(super) ses: Option<SesAnswer>,
 }
 
 impl From<ProviderSettings<Sealed>> for Answers {
@@ -303,6 +342,14 @@ impl From<ProviderSettings<Sealed>> for Answers {
                     endpoint: sparkpost.endpoint,
                     api_key_set: true,
                     sandbox_mode: sparkpost.sandbox_mode,
+                });
+            }
+            ProviderSettings::Ses(ses) => {
+                answers.ses = Some(SesAnswer {
+                    region: ses.region,
+                    access_key: ses.access_key,
+                    secret_key_set: true,
+                    configuration_set: ses.configuration_set,
                 });
             }
         }
