@@ -23,6 +23,7 @@ use crate::{
         Renderer, SendError, Settled, StoreError, UnitOfWork, Vault, VaultError,
     },
 };
+pub(crate) use at_once::Trial;
 pub use breaker::BreakerPolicy;
 use breaker::{Breaker, Passage, Sign};
 use chrono::Duration;
@@ -50,7 +51,6 @@ use std::{
 };
 use throttle::Throttle;
 pub use trial::TrialError;
-pub(crate) use at_once::Trial;
 
 /// The use cases of the delivery worker. They have no caller: nobody but the process itself asks.
 pub struct Deliveries {
