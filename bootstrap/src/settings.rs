@@ -46,6 +46,10 @@ pub struct Settings {
     pub limits: Limits,
     /// What sessions of PostgreSQL are told.
     pub sessions: Sessions,
+    /// Whether to make do with fewer connections than the budget when the server gives fewer.
+    pub budget_clamp: bool,
+    /// How processes share the budget; `None` when this is the only one.
+    pub cluster: Option<Cluster>,
     /// Where the installation's own mail goes.
     pub system_mail: SystemMail,
     /// Sender of the installation's own mail.
@@ -79,14 +83,23 @@ pub enum Environment {
     Development,
 }
 
+/// Several processes on one budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cluster {
+    /// A process that has not been heard of for so long loses its part.
+    pub ttl: Duration,
+}
+
 /// Limits that the database server enforces for us; zero is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sessions {
     /// Longest statement.
     pub statement_timeout: Duration,
+    /// Longest statement of background work.
+    pub statement_timeout_background: Duration,
     /// Longest pause inside a transaction.
     pub idle_in_transaction_timeout: Duration,
-    /// Prepared statements kept per connection.
+    /// Prepared statements kept per connection; zero prepares none.
     pub statement_cache: u32,
 }
 
@@ -239,6 +252,9 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let database = database::read(reader);
     let limits = limits(reader, database == Database::Embedded);
     let sessions = sessions(reader);
+    // Whoever has not said how many are wanted is content with what there is.
+    let budget_clamp = reader.flag("DB_BUDGET_CLAMP").unwrap_or(!reader.is_set("DB_MAX_CONNECTIONS"));
+    let cluster = cluster(reader, &database);
     let system_mail = system_mail(reader);
     let from_email = reader.email("SMTP_FROM_EMAIL");
     let from_name = reader.name("SMTP_FROM_NAME");
@@ -265,6 +281,8 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         database,
         limits: limits?,
         sessions: sessions?,
+        budget_clamp,
+        cluster,
         system_mail: system_mail?,
         from_email: from_email?,
         from_name: from_name?,
@@ -300,6 +318,7 @@ fn limits(reader: &mut Reader<'_>, single_writer: bool) -> Option<Limits> {
     let background_share = reader.number("DB_BACKGROUND_SHARE");
     let lease_warn_after = reader.duration("DB_LEASE_WARN_AFTER");
     let lease_max = reader.duration("DB_LEASE_MAX");
+    let prewarm = reader.number("DB_PREWARM");
     let limits = Limits {
         max_connections: max_connections?,
         max_connections_per_workspace: max_connections_per_workspace?,
@@ -321,6 +340,7 @@ fn limits(reader: &mut Reader<'_>, single_writer: bool) -> Option<Limits> {
         background_share: background_share?,
         lease_warn_after: lease_warn_after?,
         lease_max: lease_max?,
+        prewarm: prewarm?,
         single_writer,
         ..Limits::default()
     };
@@ -333,13 +353,25 @@ fn limits(reader: &mut Reader<'_>, single_writer: bool) -> Option<Limits> {
 
 fn sessions(reader: &mut Reader<'_>) -> Option<Sessions> {
     let statement_timeout = reader.duration("DB_STATEMENT_TIMEOUT");
+    let statement_timeout_background = reader.duration("DB_STATEMENT_TIMEOUT_BACKGROUND");
     let idle_in_transaction_timeout = reader.duration("DB_IDLE_IN_TX_TIMEOUT");
     let statement_cache = reader.number("DB_STATEMENT_CACHE");
     Some(Sessions {
         statement_timeout: statement_timeout?,
+        statement_timeout_background: statement_timeout_background?,
         idle_in_transaction_timeout: idle_in_transaction_timeout?,
         statement_cache: statement_cache?,
     })
+}
+
+fn cluster(reader: &mut Reader<'_>, database: &Database) -> Option<Cluster> {
+    let shared = reader.choice("DB_CLUSTER_MODE", &[false, true]);
+    let ttl = reader.duration("DB_CLUSTER_TTL");
+    if shared? && *database == Database::Embedded {
+        let problem = "is shared, but an embedded database belongs to one process";
+        reader.reject("DB_CLUSTER_MODE", problem, "off with SQLite, shared with PostgreSQL");
+    }
+    shared?.then_some(Cluster { ttl: ttl? })
 }
 
 fn system_mail(reader: &mut Reader<'_>) -> Option<SystemMail> {

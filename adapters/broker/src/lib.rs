@@ -6,6 +6,7 @@
 //! Inside are two layers. `core` is a pure, synchronous state machine that takes every decision:
 //! no I/O, no clock, no task. `shell` puts one mutex round it and performs what it decides.
 
+mod cluster;
 mod connector;
 mod core;
 mod error;
@@ -16,6 +17,7 @@ pub mod model;
 mod shell;
 mod stats;
 
+pub use cluster::{CannotJoin, ClusterRules, JOINING, Ledger, Member, Report, Told};
 pub use connector::{
     CleanStep, CloseProof, Connector, OpenError, OpenFailure, Target, Unusable, ZombieProbe,
 };

@@ -56,6 +56,9 @@ pub struct Limits {
     /// A lease held for longer is interrupted and its connection closed (`DB_LEASE_MAX`,
     /// 100 ms – 24 h).
     pub lease_max: Duration,
+    /// So many of the busiest workspaces are given a connection ahead of their next request, into
+    /// free slots only (`DB_PREWARM`, 0–1000). Fixed at start.
+    pub prewarm: u32,
     /// At most one lease for writing per workspace at a time, for engines with a single writer.
     /// Fixed at start.
     pub single_writer: bool,
@@ -87,6 +90,7 @@ impl Default for Limits {
             background_share: 60,
             lease_warn_after: Duration::from_secs(30),
             lease_max: Duration::from_mins(15),
+            prewarm: 0,
             single_writer: false,
             panic_on_nested: false,
         }
@@ -141,6 +145,7 @@ impl Limits {
         check("DB_MAX_WAITERS", self.max_waiters, 1..=1_000_000);
         check("DB_MAX_WAITERS_PER_DB", self.max_waiters_per_workspace, 1..=1_000_000);
         check("DB_BACKGROUND_SHARE", self.background_share, 10..=100);
+        check("DB_PREWARM", self.prewarm, 0..=1_000);
     }
 
     fn check_times(&self, found: &mut Vec<LimitProblem>) {

@@ -1,5 +1,6 @@
 //! One mutex round the core; what it decides is performed after unlocking, in tasks of the broker.
 
+mod busiest;
 mod jobs;
 mod lease;
 mod nested;
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, oneshot};
 
 pub use self::lease::{Lease, LeaseOptions};
 use self::{
+    busiest::Busiest,
     jobs::Job,
     nested::{Caller, Holders},
     platform::{Handle, Instant, Mutex, MutexGuard, sleep_until, timeout},
@@ -111,6 +113,9 @@ impl<C: Connector> Broker<C> {
             state: Mutex::new(State::new(limits, seed)),
         });
         shared.runtime.spawn(keep_time(Arc::downgrade(&shared), wake));
+        if shared.lock().busiest.is_wanted() {
+            shared.runtime.spawn(busiest::keep_warm(Arc::downgrade(&shared)));
+        }
         Self { shared }
     }
 
@@ -227,6 +232,12 @@ impl<C: Connector> Broker<C> {
         self.shared.apply(Event::Renew);
     }
 
+    /// Interrupts every lease there is: its holder gets an error, and the connection is closed. For when
+    /// connections may not be had any longer.
+    pub fn revoke(&self) {
+        self.shared.apply(Event::Revoke(None));
+    }
+
     /// Refuses new leases, fails waiters, waits for leases to be given back and closes everything.
     /// After the time given leases are interrupted; after the time for a close it returns with
     /// whatever is left.
@@ -274,6 +285,7 @@ struct State<C: Connector> {
     /// Until when the timer task sleeps.
     armed: Option<Moment>,
     holders: Holders,
+    busiest: Busiest,
     retiring: HashMap<WorkspaceKey, Vec<oneshot::Sender<()>>>,
     draining: Vec<oneshot::Sender<()>>,
     zombies: Zombies<C::Handle>,
@@ -294,6 +306,7 @@ fn take<T>(places: &mut [Option<T>], id: impl Id) -> Option<T> {
 impl<C: Connector> State<C> {
     fn new(limits: Limits, seed: u64) -> Self {
         let holders = Holders::new(limits.panic_on_nested);
+        let busiest = Busiest::new(limits.prewarm);
         Self {
             core: Core::new(limits, seed),
             effects: Vec::new(),
@@ -302,6 +315,7 @@ impl<C: Connector> State<C> {
             replies: Vec::new(),
             armed: None,
             holders,
+            busiest,
             retiring: HashMap::new(),
             draining: Vec::new(),
             zombies: Zombies::default(),
@@ -405,6 +419,9 @@ impl<C: Connector> Shared<C> {
         caller: Option<&Caller>,
     ) -> Asked<C> {
         let now = self.now();
+        if let Lane::Workspace(workspace) = lane {
+            state.busiest.count(workspace, now);
+        }
         let request = request(&state.core, lane, options, own);
         let asked = match self.step(&mut state, Event::Acquire(request), now) {
             Answer::Granted(conn) => Asked::Granted(self.lend(&mut state, conn, caller)),

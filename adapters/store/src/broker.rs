@@ -1,5 +1,6 @@
 //! Both ports of leases and databases, on top of the connection broker.
 
+mod allowance;
 mod databases;
 mod meter;
 mod migrate;
@@ -12,6 +13,7 @@ use crate::{
     config::{Config, ConfigError, Engine},
     connector::{EngineConnector, Names},
     entity::workspace,
+    failure::store_error,
     naming::Naming,
     session::Session,
 };
@@ -36,6 +38,9 @@ pub struct StoreBroker {
     naming: Naming,
     names: Names,
     instance: Arc<str>,
+    statement_timeout: Duration,
+    background_timeout: Duration,
+    budget_clamp: bool,
 }
 
 impl StoreBroker {
@@ -60,17 +65,28 @@ impl StoreBroker {
         let names = Names::new();
         let connector = EngineConnector::new(config, names.clone());
         let instance = Arc::from(config.instance.as_str());
-        Ok(Self { broker: Broker::new(limits, connector.clone())?, connector, naming, names, instance })
+        Ok(Self {
+            broker: Broker::new(limits, connector.clone())?,
+            connector,
+            naming,
+            names,
+            instance,
+            statement_timeout: config.statement_timeout,
+            background_timeout: config.statement_timeout_background,
+            budget_clamp: config.budget_clamp,
+        })
     }
 
     /// Makes the system database when it is absent and brings its tables up to date. Workspaces
     /// are brought up to date when they are first opened.
     ///
     /// # Errors
-    /// When the database cannot be reached or made, or is newer than this program.
+    /// When the database cannot be reached or made, or is newer than this program, or when the server
+    /// gives fewer connections than the budget.
     pub async fn prepare(&self) -> Result<(), StoreError> {
         self.connector.create_system().await?;
-        self.system(Purpose::interactive("prepare"), Access::Read).await.map(drop)
+        let mut system = self.system(Purpose::interactive("prepare"), Access::Read).await?;
+        self.fit_budget(system.connection()).await
     }
 
     /// Figures of the broker, without any I/O.
@@ -92,7 +108,8 @@ impl StoreBroker {
 
     #[tracing::instrument(name = "lease", level = "debug", skip_all, fields(label = purpose.label))]
     pub(crate) async fn system(&self, purpose: Purpose, access: Access) -> Result<Lease, StoreError> {
-        self.broker.system(options(purpose, access)).await.map_err(refusal)
+        let lease = self.broker.system(options(purpose, access)).await.map_err(refusal)?;
+        self.timed(lease, purpose.class).await
     }
 
     #[tracing::instrument(
@@ -112,7 +129,23 @@ impl StoreBroker {
         if matches!(lease, Err(BrokerError::DatabaseMissing { .. } | BrokerError::Retired { .. })) {
             self.names.forget(workspace).await;
         }
-        lease.map_err(refusal)
+        self.timed(lease.map_err(refusal)?, purpose.class).await
+    }
+
+    /// Gives statements the time of their class.
+    async fn timed(&self, mut lease: Lease, class: Class) -> Result<Lease, StoreError> {
+        let timeout = match class {
+            Class::Background => self.background_timeout,
+            Class::Interactive | Class::Delivery => self.statement_timeout,
+        };
+        // Before it is asked, so that it also holds when the caller goes away meanwhile.
+        lease.mark_dirty();
+        if let Err(error) = lease.connection().allow(timeout).await {
+            lease.mark_broken();
+            return Err(store_error(error));
+        }
+        lease.mark_clean();
+        Ok(lease)
     }
 
     /// The directory decides: without an active entry no database is touched.

@@ -14,12 +14,18 @@ pub struct Config {
     /// Names this process to the server: 1 to 20 lower-case letters, digits and hyphens, new at
     /// every start.
     pub instance: String,
-    /// How long a statement may run.
+    /// How long a statement may run; zero for any time.
     pub statement_timeout: Duration,
+    /// The same for background work.
+    pub statement_timeout_background: Duration,
     /// How long a transaction may wait for its next statement.
     pub idle_in_transaction_timeout: Duration,
-    /// Prepared statements kept by each connection; at least one.
+    /// Prepared statements kept by each connection; zero prepares none.
     pub statement_cache: usize,
+    /// Whether to make do with fewer connections than the budget when the server gives fewer.
+    pub budget_clamp: bool,
+    /// How processes share the budget; `None` when this is the only one.
+    pub cluster: Option<Cluster>,
 }
 
 impl Config {
@@ -31,8 +37,11 @@ impl Config {
             limits: Limits::default(),
             instance: instance.into(),
             statement_timeout: Duration::from_secs(30),
+            statement_timeout_background: Duration::from_mins(10),
             idle_in_transaction_timeout: Duration::from_secs(30),
             statement_cache: 128,
+            budget_clamp: false,
+            cluster: None,
         }
     }
 
@@ -49,9 +58,19 @@ impl Config {
         {
             return Err(ConfigError::Prefix);
         }
+        if self.cluster.is_some() && matches!(self.engine, Engine::Sqlite(_)) {
+            return Err(ConfigError::Cluster);
+        }
         self.limits.validate().map_err(|problems| broker::InvalidLimits { problems })?;
         Ok(())
     }
+}
+
+/// Several processes on one budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cluster {
+    /// A process that has not been heard of for so long loses its part.
+    pub ttl: Duration,
 }
 
 /// The database engine.
@@ -129,6 +148,9 @@ pub enum ConfigError {
     /// The prefix cannot be part of a database's name.
     #[error("the prefix of databases needs 1 to 39 lower-case letters, digits and underscores")]
     Prefix,
+    /// Files belong to one process.
+    #[error("an embedded database belongs to one process and is not shared")]
+    Cluster,
     /// The broker's limits are out of range or do not go together.
     #[error(transparent)]
     Limits(#[from] broker::InvalidLimits),

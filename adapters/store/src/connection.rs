@@ -19,7 +19,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -35,7 +35,12 @@ enum Wire {
 pub struct Connection {
     wire: Mutex<Wire>,
     backend: DbBackend,
-    deadline: Duration,
+    /// How long a statement may take, in milliseconds; zero for any time. A server has been told.
+    timeout: AtomicU64,
+    /// How much longer an answer may be on its way.
+    grace: Duration,
+    /// Whether statements are prepared and kept.
+    prepares: bool,
     unsound: AtomicBool,
     stop: Stop,
     server: ServerSide,
@@ -63,14 +68,57 @@ pub(crate) struct ServerSide {
 }
 
 impl Connection {
-    /// `deadline` is how long a statement may take before the connection is given up.
-    fn new(wire: Wire, deadline: Duration, server: ServerSide) -> Self {
+    /// A statement may take `timeout` (zero: any time); without an answer for `grace` longer the
+    /// connection is given up.
+    fn new(wire: Wire, timeout: Duration, grace: Duration, server: ServerSide) -> Self {
         let backend = match wire {
             Wire::Postgres(_) => DbBackend::Postgres,
             Wire::Sqlite(_) => DbBackend::Sqlite,
         };
         let (unsound, stop) = (AtomicBool::new(false), Stop::default());
-        Self { wire: Mutex::new(wire), backend, deadline, unsound, stop, server }
+        let timeout = AtomicU64::new(millis(timeout));
+        Self { wire: Mutex::new(wire), backend, timeout, grace, prepares: true, unsound, stop, server }
+    }
+
+    /// Prepares and keeps statements only if told so.
+    fn preparing(self, prepares: bool) -> Self {
+        Self { prepares, ..self }
+    }
+
+    /// Lets a statement take this long from now on; zero for any time. Costs a round trip only when
+    /// it is a change.
+    pub(crate) async fn allow(&self, timeout: Duration) -> Result<(), DbErr> {
+        let timeout = millis(timeout);
+        if self.timeout.load(Ordering::Acquire) == timeout {
+            return Ok(());
+        }
+        if self.backend == DbBackend::Postgres {
+            self.execute_unprepared(&format!("SET statement_timeout = {timeout}")).await?;
+        }
+        self.timeout.store(timeout, Ordering::Release);
+        Ok(())
+    }
+
+    /// Undoes whatever its holders have done to the session of a server. Prepared statements go as
+    /// well: those of the driver, then those that somebody has named.
+    pub(crate) async fn discard(&self, timeout: Duration) -> Result<(), DbErr> {
+        {
+            let mut running = self.run().await;
+            let outcome = match &mut *running.wire {
+                Wire::Postgres(wire) => wire.clear_cached_statements().await,
+                Wire::Sqlite(wire) => wire.clear_cached_statements().await,
+            };
+            running.finish(outcome)?;
+        }
+        self.execute_unprepared("DISCARD ALL").await?;
+        self.timeout.store(millis(timeout), Ordering::Release);
+        Ok(())
+    }
+
+    /// When a statement that begins now is given up.
+    fn deadline(&self) -> Option<Duration> {
+        let timeout = self.timeout.load(Ordering::Acquire);
+        (timeout > 0).then(|| Duration::from_millis(timeout) + self.grace)
     }
 
     /// What stops it. Has no effect on PostgreSQL, where the server is asked to.
@@ -149,10 +197,15 @@ fn ends_connection(error: &sqlx::Error) -> bool {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 async fn within<T>(
-    deadline: Duration,
+    deadline: Option<Duration>,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
+    let Some(deadline) = deadline else { return work.await };
     let late = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
     tokio::time::timeout(deadline, work).await.map_err(late)?
 }
@@ -187,12 +240,12 @@ impl ConnectionTrait for Connection {
         let mut running = self.run().await;
         let outcome = match &mut *running.wire {
             Wire::Postgres(wire) => {
-                let work = sqlx::query_with(sql, values).execute(wire);
-                within(self.deadline, work).await.map(ExecResult::from)
+                let work = sqlx::query_with(sql, values).persistent(self.prepares).execute(wire);
+                within(self.deadline(), work).await.map(ExecResult::from)
             }
             Wire::Sqlite(wire) => {
-                let work = sqlx::query_with(sql, values).execute(wire);
-                within(self.deadline, work).await.map(ExecResult::from)
+                let work = sqlx::query_with(sql, values).persistent(self.prepares).execute(wire);
+                within(self.deadline(), work).await.map(ExecResult::from)
             }
         };
         running.finish(outcome)
@@ -202,8 +255,8 @@ impl ConnectionTrait for Connection {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         let mut running = self.run().await;
         let outcome = match &mut *running.wire {
-            Wire::Postgres(wire) => within(self.deadline, wire.execute(sql)).await.map(ExecResult::from),
-            Wire::Sqlite(wire) => within(self.deadline, wire.execute(sql)).await.map(ExecResult::from),
+            Wire::Postgres(wire) => within(self.deadline(), wire.execute(sql)).await.map(ExecResult::from),
+            Wire::Sqlite(wire) => within(self.deadline(), wire.execute(sql)).await.map(ExecResult::from),
         };
         running.finish(outcome)
     }
@@ -213,12 +266,12 @@ impl ConnectionTrait for Connection {
         let mut running = self.run().await;
         let outcome = match &mut *running.wire {
             Wire::Postgres(wire) => {
-                let work = sqlx::query_with(sql, values).fetch_optional(wire);
-                within(self.deadline, work).await.map(|row| row.map(QueryResult::from))
+                let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_optional(wire);
+                within(self.deadline(), work).await.map(|row| row.map(QueryResult::from))
             }
             Wire::Sqlite(wire) => {
-                let work = sqlx::query_with(sql, values).fetch_optional(wire);
-                within(self.deadline, work).await.map(|row| row.map(QueryResult::from))
+                let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_optional(wire);
+                within(self.deadline(), work).await.map(|row| row.map(QueryResult::from))
             }
         };
         running.finish(outcome)
@@ -229,12 +282,12 @@ impl ConnectionTrait for Connection {
         let mut running = self.run().await;
         let outcome = match &mut *running.wire {
             Wire::Postgres(wire) => {
-                let work = sqlx::query_with(sql, values).fetch_all(wire);
-                within(self.deadline, work).await.map(|rows| rows.into_iter().map(Into::into).collect())
+                let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_all(wire);
+                within(self.deadline(), work).await.map(|rows| rows.into_iter().map(Into::into).collect())
             }
             Wire::Sqlite(wire) => {
-                let work = sqlx::query_with(sql, values).fetch_all(wire);
-                within(self.deadline, work).await.map(|rows| rows.into_iter().map(Into::into).collect())
+                let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_all(wire);
+                within(self.deadline(), work).await.map(|rows| rows.into_iter().map(Into::into).collect())
             }
         };
         running.finish(outcome)

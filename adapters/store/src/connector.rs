@@ -16,7 +16,7 @@ use application::ports::StoreError;
 use broker::{CleanStep, CloseProof, Connector, OpenError, Target, Unusable, ZombieProbe};
 use domain::ids::WorkspaceId;
 use moka::{future::Cache, policy::EvictionPolicy};
-use std::{sync::Arc, time::Instant};
+use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
 
 /// The engine in use.
 #[derive(Clone)]
@@ -160,6 +160,15 @@ impl Connector for EngineConnector {
             (Self::Sqlite(_), _) => vec![true; zombies.len()],
             (Self::Postgres(server), Some(system)) => server.prove_gone(system, zombies).await,
             (Self::Postgres(_), None) => vec![false; zombies.len()],
+        }
+    }
+
+    fn watch(&self, handle: &Handle) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        match (self, handle) {
+            (Self::Postgres(server), Handle::Server(session)) => {
+                Some(Box::pin(server.maintenance().ended(session.clone())))
+            }
+            _ => None,
         }
     }
 

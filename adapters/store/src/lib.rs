@@ -14,4 +14,4 @@ mod testing;
 mod workspace;
 
 pub use broker::{MigrationProgress, StoreBroker};
-pub use config::{Config, ConfigError, Engine, PostgresServer, SqliteFiles, TlsMode};
+pub use config::{Cluster, Config, ConfigError, Engine, PostgresServer, SqliteFiles, TlsMode};

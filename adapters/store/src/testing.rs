@@ -72,10 +72,44 @@ impl Place {
         Self::prepared(engine, None, Some(databases)).await
     }
 
+    /// The server itself refuses one session more than so many; everything else is as told.
+    pub(crate) async fn on_postgres_with(sessions: u32, change: impl FnOnce(&mut Config)) -> Self {
+        let databases = Databases::new();
+        let engine = Engine::Postgres(postgres_server(&databases.limited_to(sessions), &databases));
+        Self::configured(engine, None, Some(databases), change).await
+    }
+
+    /// As [`Place::on_postgres_with`], before the start.
+    pub(crate) async fn unprepared_postgres(sessions: u32, change: impl FnOnce(&mut Config)) -> Self {
+        let databases = Databases::new();
+        let engine = Engine::Postgres(postgres_server(&databases.limited_to(sessions), &databases));
+        Self::unprepared(engine, None, Some(databases), change)
+    }
+
     async fn prepared(
         engine: Engine,
         files: Option<tempfile::TempDir>,
         databases: Option<Databases>,
+    ) -> Self {
+        Self::configured(engine, files, databases, |_| {}).await
+    }
+
+    async fn configured(
+        engine: Engine,
+        files: Option<tempfile::TempDir>,
+        databases: Option<Databases>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let place = Self::unprepared(engine, files, databases, change);
+        place.store.prepare().await.unwrap();
+        place
+    }
+
+    fn unprepared(
+        engine: Engine,
+        files: Option<tempfile::TempDir>,
+        databases: Option<Databases>,
+        change: impl FnOnce(&mut Config),
     ) -> Self {
         let number = INSTANCES.fetch_add(1, Ordering::Relaxed);
         let instance = format!("t{}-{number}", std::process::id());
@@ -83,9 +117,18 @@ impl Place {
         config.limits.max_connections = BUDGET;
         config.limits.acquire_timeout = Duration::from_secs(30);
         config.limits.panic_on_nested = true;
+        change(&mut config);
         let store = StoreBroker::new(&config).unwrap();
-        store.prepare().await.unwrap();
         Self { store, instance, files, databases }
+    }
+
+    /// Makes active workspaces, whose names begin alike.
+    pub(crate) async fn workspaces(&self, name: &str, number: usize) -> Vec<WorkspaceId> {
+        let mut made = Vec::new();
+        for n in 0..number {
+            made.push(self.workspace(&format!("{name}{n}")).await);
+        }
+        made
     }
 
     /// Makes an active workspace.

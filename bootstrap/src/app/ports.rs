@@ -247,6 +247,9 @@ fn store_config(settings: &Settings) -> store::Config {
     store::Config {
         limits: settings.limits.clone(),
         statement_timeout: settings.sessions.statement_timeout,
+        statement_timeout_background: settings.sessions.statement_timeout_background,
+        budget_clamp: settings.budget_clamp,
+        cluster: settings.cluster.map(|cluster| store::Cluster { ttl: cluster.ttl }),
         idle_in_transaction_timeout: settings.sessions.idle_in_transaction_timeout,
         statement_cache: usize::try_from(settings.sessions.statement_cache).unwrap_or(usize::MAX),
         ..store::Config::new(engine, instance())

@@ -345,6 +345,12 @@ pub const GROUPS: &[Group] = &[
                 "PostgreSQL ends a statement after this time; 0 for never.",
             ),
             var(
+                "DB_STATEMENT_TIMEOUT_BACKGROUND",
+                "10m",
+                secs(0, DAY),
+                "The same for statements of background work.",
+            ),
+            var(
                 "DB_IDLE_IN_TX_TIMEOUT",
                 "30s",
                 secs(1, 3_600),
@@ -353,8 +359,31 @@ pub const GROUPS: &[Group] = &[
             var(
                 "DB_STATEMENT_CACHE",
                 "128",
-                Kind::Number(1, 4_096),
-                "Prepared statements kept per connection.",
+                Kind::Number(0, 4_096),
+                "Prepared statements kept per connection; 0 prepares none.",
+            ),
+            var(
+                "DB_PREWARM",
+                "0",
+                Kind::Number(0, 1_000),
+                "So many of the busiest workspaces get a connection ahead of their next request, when places are free.",
+            ),
+            unset(
+                "DB_BUDGET_CLAMP",
+                Kind::Flag,
+                "What to do when PostgreSQL gives less than `DB_MAX_CONNECTIONS`: `true` makes do with it, `false` stops the start. By default it stops only when `DB_MAX_CONNECTIONS` is set.",
+            ),
+            var(
+                "DB_CLUSTER_MODE",
+                "off",
+                Kind::Choice(&["off", "shared"]),
+                "`shared`: all processes on the same system database share one budget. Needs PostgreSQL and the same `DB_MAX_CONNECTIONS` everywhere.",
+            ),
+            var(
+                "DB_CLUSTER_TTL",
+                "15s",
+                secs(5, 300),
+                "A process that has not been heard of for so long loses its part of the budget.",
             ),
         ],
     },

@@ -116,6 +116,22 @@ fn values_that_do_not_go_together_are_named() {
 }
 
 #[test]
+fn an_embedded_database_is_not_shared() {
+    assert_eq!(bad_variables(&[("DB_CLUSTER_MODE", "shared")]), ["DB_CLUSTER_MODE"]);
+    let server = settings(&[("DB_CLUSTER_MODE", "shared"), ("DB_HOST", "db"), ("DB_CLUSTER_TTL", "30s")]);
+    assert_eq!(server.cluster, Some(Cluster { ttl: Duration::from_secs(30) }));
+    assert_eq!(settings(&[("DB_CLUSTER_TTL", "30s")]).cluster, None);
+}
+
+#[test]
+fn only_a_budget_that_was_asked_for_is_insisted_on() {
+    assert!(settings(&[]).budget_clamp);
+    assert!(!settings(&[("DB_MAX_CONNECTIONS", "50")]).budget_clamp);
+    assert!(settings(&[("DB_MAX_CONNECTIONS", "50"), ("DB_BUDGET_CLAMP", "true")]).budget_clamp);
+    assert!(!settings(&[("DB_BUDGET_CLAMP", "false")]).budget_clamp);
+}
+
+#[test]
 fn an_empty_value_counts_as_none() {
     let settings = settings(&[("SERVER_PORT", ""), ("DATABASE_URL", " "), ("SMTP_HOST", "")]);
     assert_eq!(settings.port, 8080);

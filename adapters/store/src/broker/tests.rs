@@ -2,4 +2,5 @@
 
 mod budget;
 mod databases;
+mod server;
 mod units;

@@ -7,7 +7,13 @@ use sqlx::{
     ConnectOptions as _, PgConnection, Row as _,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// How sessions are opened.
 #[derive(Debug, Clone)]
@@ -22,6 +28,8 @@ pub(crate) struct PostgresLink {
     pub(crate) statement_timeout: Duration,
     pub(crate) idle_in_transaction_timeout: Duration,
     pub(crate) statement_cache: usize,
+    /// Whether the server can notice our end; shared by all clones.
+    notices_our_end: Arc<AtomicBool>,
 }
 
 /// What a session is for; the last part of its `application_name`.
@@ -53,29 +61,36 @@ impl PostgresLink {
             application: format!("notifuse/{}", config.instance),
             statement_timeout: config.statement_timeout,
             idle_in_transaction_timeout: config.idle_in_transaction_timeout,
-            // With none kept the driver never tells the server to let go of one.
-            statement_cache: config.statement_cache.max(1),
+            statement_cache: config.statement_cache,
+            notices_our_end: Arc::default(),
         }
     }
 
     /// Opens a session. The caller sets the deadline.
     pub(crate) async fn open(&self, database: &str, lane: Lane) -> Result<Connection, sqlx::Error> {
-        let mut wire = self.options(database, lane).connect().await?;
+        let known = self.notices_our_end.load(Ordering::Relaxed);
+        let mut wire = self.options(database, lane, known).connect().await?;
         let server = server_side(&mut wire).await?;
-        notice_our_end(&mut wire).await;
-        Ok(Connection::new(Wire::Postgres(wire), self.statement_timeout + Self::GRACE, server))
+        if !known && notice_our_end(&mut wire).await {
+            self.notices_our_end.store(true, Ordering::Relaxed);
+        }
+        let connection = Connection::new(Wire::Postgres(wire), self.statement_timeout, Self::GRACE, server);
+        Ok(connection.preparing(self.statement_cache > 0))
     }
 
-    fn options(&self, database: &str, lane: Lane) -> PgConnectOptions {
+    fn options(&self, database: &str, lane: Lane, notices_our_end: bool) -> PgConnectOptions {
         let lane = match lane {
             Lane::System => "system",
             Lane::Workspace => "workspace",
             Lane::Maintenance => "maintenance",
         };
-        let settings = [
+        let mut settings = vec![
             ("statement_timeout", self.statement_timeout.as_millis().to_string()),
             ("idle_in_transaction_session_timeout", self.idle_in_transaction_timeout.as_millis().to_string()),
         ];
+        if notices_our_end {
+            settings.push(("client_connection_check_interval", CHECK_INTERVAL.to_owned()));
+        }
         let options = PgConnectOptions::new_without_pgpass()
             .host(&self.host)
             .port(self.port)
@@ -90,17 +105,23 @@ impl PostgresLink {
     }
 }
 
+/// In milliseconds.
+const CHECK_INTERVAL: &str = "5000";
+
+/// One round trip, and without the joins of `pg_stat_activity`.
 async fn server_side(wire: &mut PgConnection) -> Result<ServerSide, sqlx::Error> {
-    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-    let row = sqlx::query(sql).persistent(false).fetch_one(wire).await?;
+    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_get_activity(pg_backend_pid())";
+    let row = sqlx::raw_sql(sql).fetch_one(wire).await?;
     Ok(ServerSide { pid: row.try_get("pid")?, started: row.try_get("started")? })
 }
 
 /// Lets the server end a statement when nobody is at the other end any more. Not every system that a
-/// server runs on can.
-async fn notice_our_end(wire: &mut PgConnection) {
+/// server runs on can; once it is known that this one can, sessions are opened with it.
+async fn notice_our_end(wire: &mut PgConnection) -> bool {
     const SINCE: u32 = 140_000;
-    if wire.server_version_num().is_some_and(|version| version >= SINCE) {
-        let _ = sqlx::raw_sql("SET client_connection_check_interval = '5s'").execute(wire).await;
+    if wire.server_version_num().is_none_or(|version| version < SINCE) {
+        return false;
     }
+    let set = format!("SET client_connection_check_interval = {CHECK_INTERVAL}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(wire).await.is_ok()
 }

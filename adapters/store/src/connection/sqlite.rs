@@ -38,14 +38,14 @@ impl SqliteLink {
     }
 
     async fn connection(&self, wire: sqlx::SqliteConnection) -> Result<Connection, sqlx::Error> {
-        let deadline = self.busy_timeout + self.statement_timeout;
-        let mut connection = Connection::new(Wire::Sqlite(wire), deadline, ServerSide::default());
+        let (timeout, grace) = (self.statement_timeout, self.busy_timeout);
+        let mut connection = Connection::new(Wire::Sqlite(wire), timeout, grace, ServerSide::default());
         let stop = connection.stop.clone();
         if let Wire::Sqlite(wire) = connection.wire.get_mut() {
             let go_on = move || !stop.is_called();
             wire.lock_handle().await?.set_progress_handler(OPERATIONS_BETWEEN_LOOKS, go_on);
         }
-        Ok(connection)
+        Ok(connection.preparing(self.statement_cache > 0))
     }
 
     fn options(&self) -> SqliteConnectOptions {

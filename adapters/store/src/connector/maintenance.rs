@@ -7,7 +7,8 @@ use crate::connection::{Connection, Lane, PostgresLink, ServerSide};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    future::Future,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 use tokio::{
@@ -24,6 +25,7 @@ pub(crate) struct Maintenance {
     database: String,
     connect_timeout: Duration,
     ending: Mutex<Ending>,
+    watched: Mutex<Ending>,
     session: tokio::sync::Mutex<Option<Connection>>,
 }
 
@@ -39,17 +41,20 @@ impl Maintenance {
     const SOON: Duration = Duration::from_millis(2);
     const LATER: Duration = Duration::from_millis(100);
     const AFTER_FAILURE: Duration = Duration::from_millis(500);
+    /// How often it is asked whether sessions that nobody uses still exist.
+    const WATCH: Duration = Duration::from_secs(5);
 
     pub(super) fn new(link: PostgresLink, database: String, connect_timeout: Duration) -> Self {
         let session = tokio::sync::Mutex::new(None);
-        Self { link, database, connect_timeout, ending: Mutex::default(), session }
+        let (ending, watched) = (Mutex::default(), Mutex::default());
+        Self { link, database, connect_timeout, ending, watched, session }
     }
 
     /// Returns when the server no longer has the session. Answers false when the runtime ends first.
     pub(super) async fn gone(self: &Arc<Self>, session: ServerSide) -> bool {
         let (tell, told) = oneshot::channel();
         let start = {
-            let mut ending = self.lock();
+            let mut ending = lock(&self.ending);
             ending.waiting.push((session, tell));
             !std::mem::replace(&mut ending.asking, true)
         };
@@ -57,6 +62,44 @@ impl Maintenance {
             tokio::spawn(Arc::clone(self).ask_until_none_waits());
         }
         told.await.is_ok()
+    }
+
+    /// Returns when the server has ended the session, ours or not: within seconds, as its socket
+    /// can't be watched.
+    pub(super) fn ended(self: &Arc<Self>, session: ServerSide) -> impl Future<Output = ()> + Send + use<> {
+        let (tell, told) = oneshot::channel();
+        let start = {
+            let mut watched = lock(&self.watched);
+            watched.waiting.push((session, tell));
+            !std::mem::replace(&mut watched.asking, true)
+        };
+        if start {
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+        async move {
+            if told.await.is_err() {
+                // Nobody asks any more: not known.
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Asks once about all sessions that are watched. Answers whether there are any.
+    async fn look(&self) -> bool {
+        let asked: Vec<ServerSide> = {
+            let mut watched = lock(&self.watched);
+            watched.waiting.retain(|(_, told)| !told.is_closed());
+            if watched.waiting.is_empty() {
+                watched.asking = false;
+                return false;
+            }
+            watched.waiting.iter().map(|(session, _)| session.clone()).collect()
+        };
+        // A server that does not answer has told nothing.
+        if let Ok(living) = self.with_session(async |c| living(c, &asked).await).await {
+            tell_the_ended(&mut lock(&self.watched), &asked, &living);
+        }
+        true
     }
 
     /// Ends a session, whatever it does.
@@ -68,6 +111,7 @@ impl Maintenance {
 
     /// Closes the session; the next question opens another.
     pub(super) async fn close(&self) {
+        lock(&self.watched).waiting.clear();
         if let Some(connection) = self.session.lock().await.take() {
             // The server frees it whether or not the goodbye arrives.
             let _ = connection.close().await;
@@ -79,7 +123,7 @@ impl Maintenance {
         loop {
             sleep(pause).await;
             let asked: Vec<ServerSide> = {
-                let mut ending = self.lock();
+                let mut ending = lock(&self.ending);
                 if ending.waiting.is_empty() {
                     ending.asking = false;
                     return;
@@ -101,18 +145,8 @@ impl Maintenance {
 
     /// Answers how long to wait before asking again.
     fn tell_the_rest(&self, asked: &[ServerSide], living: &HashSet<ServerSide>, pause: Duration) -> Duration {
-        let mut ending = self.lock();
-        let before = ending.waiting.len();
-        let ended = |session: &ServerSide| asked.contains(session) && !living.contains(session);
-        for (session, told) in std::mem::take(&mut ending.waiting) {
-            if ended(&session) {
-                // Whoever no longer listens has been told by another way.
-                let _ = told.send(());
-            } else {
-                ending.waiting.push((session, told));
-            }
-        }
-        if ending.waiting.len() < before { Self::SOON } else { (pause * 2).clamp(Self::SOON, Self::LATER) }
+        let any = tell_the_ended(&mut lock(&self.ending), asked, living);
+        if any { Self::SOON } else { (pause * 2).clamp(Self::SOON, Self::LATER) }
     }
 
     async fn with_session<T>(
@@ -155,9 +189,34 @@ impl Maintenance {
         let opened = timeout(self.connect_timeout, opening).await.map_err(late)?;
         opened.map_err(|e| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(e.into())))
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Ending> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(sessions: &Mutex<Ending>) -> std::sync::MutexGuard<'_, Ending> {
+    sessions.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers whether any has ended.
+fn tell_the_ended(sessions: &mut Ending, asked: &[ServerSide], living: &HashSet<ServerSide>) -> bool {
+    let before = sessions.waiting.len();
+    let asked: HashSet<_> = asked.iter().collect();
+    for (session, told) in std::mem::take(&mut sessions.waiting) {
+        if asked.contains(&session) && !living.contains(&session) {
+            // Whoever no longer listens has been told by another way.
+            let _ = told.send(());
+        } else {
+            sessions.waiting.push((session, told));
+        }
+    }
+    sessions.waiting.len() < before
+}
+
+async fn watch(maintenance: Weak<Maintenance>) {
+    loop {
+        sleep(Maintenance::WATCH).await;
+        let Some(maintenance) = maintenance.upgrade() else { return };
+        if !maintenance.look().await {
+            return;
+        }
     }
 }
 
@@ -167,7 +226,7 @@ pub(super) async fn living(
     sessions: &[ServerSide],
 ) -> Result<HashSet<ServerSide>, DbErr> {
     let pids: Vec<String> = sessions.iter().map(|s| s.pid.to_string()).collect();
-    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_activity \
+    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_get_activity(NULL) \
                WHERE pid = ANY (string_to_array($1, ',')::int[]) AND backend_start IS NOT NULL";
     let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [pids.join(",").into()]);
     let rows = connection.query_all_raw(query).await?;

@@ -53,7 +53,7 @@ impl PostgresConnector {
         }
     }
 
-    pub(super) fn maintenance(&self) -> &Maintenance {
+    pub(super) fn maintenance(&self) -> &Arc<Maintenance> {
         &self.maintenance
     }
 
@@ -85,11 +85,8 @@ impl PostgresConnector {
         connection.execute_unprepared("ROLLBACK").await.map(drop).map_err(|_| Unusable)
     }
 
-    /// As `DISCARD ALL`, but for the prepared statements, which are the driver's own.
     pub(super) async fn discard(&self, connection: &Connection) -> Result<(), Unusable> {
-        let all = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
-                   SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
-        connection.execute_unprepared(all).await.map(drop).map_err(|_| Unusable)
+        connection.discard(self.link.statement_timeout).await.map_err(|_| Unusable)
     }
 
     pub(super) async fn close(&self, connection: Connection) -> CloseProof<Handle> {
