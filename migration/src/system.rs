@@ -1,6 +1,7 @@
 //! The system database: accounts, workspaces, who belongs to them, and where work is due.
 
 mod accounts;
+mod shares;
 mod work;
 mod workspaces;
 
@@ -17,6 +18,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "0001_accounts", statements: accounts::create },
     Step { name: "0002_workspaces", statements: workspaces::create },
     Step { name: "0003_work", statements: work::create },
+    Step { name: "0004_shares", statements: shares::create },
 ];
 
 /// A text that is compared byte by byte on both engines and always known.

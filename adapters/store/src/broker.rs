@@ -1,6 +1,7 @@
 //! Both ports of leases and databases, on top of the connection broker.
 
 mod allowance;
+mod cluster;
 mod databases;
 mod meter;
 mod migrate;
@@ -10,10 +11,11 @@ mod tests;
 pub use migrate::MigrationProgress;
 
 use crate::{
-    config::{Config, ConfigError, Engine},
+    config::{Cluster, Config, ConfigError, Engine},
     connector::{EngineConnector, Names},
     entity::workspace,
-    failure::store_error,
+    failure::{RETRY_AFTER, store_error},
+    fence::Fence,
     naming::Naming,
     session::Session,
 };
@@ -24,6 +26,7 @@ use application::ports::{
     Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork, WorkspaceStore,
 };
 use async_trait::async_trait;
+use cluster::Membership;
 use domain::{ids::WorkspaceId, workspaces::WorkspaceState};
 use sea_orm::EntityTrait as _;
 use std::{sync::Arc, time::Duration};
@@ -41,6 +44,8 @@ pub struct StoreBroker {
     statement_timeout: Duration,
     background_timeout: Duration,
     budget_clamp: bool,
+    fence: Fence,
+    membership: Option<Arc<Membership>>,
 }
 
 impl StoreBroker {
@@ -63,10 +68,22 @@ impl StoreBroker {
             Engine::Postgres(server) => Naming::Prefixed(Arc::from(server.prefix.as_str())),
         };
         let names = Names::new();
-        let connector = EngineConnector::new(config, names.clone());
-        let instance = Arc::from(config.instance.as_str());
+        let fence = if config.cluster.is_some() { Fence::closed() } else { Fence::open() };
+        let connector = EngineConnector::new(config, names.clone(), fence.clone());
+        let instance: Arc<str> = Arc::from(config.instance.as_str());
+        let broker = Broker::new(limits, connector.clone())?;
+        let membership = match (&connector, config.cluster) {
+            (EngineConnector::Postgres(server), Some(Cluster { ttl })) => Some(Arc::new(Membership::new(
+                broker.clone(),
+                Arc::clone(server),
+                fence.clone(),
+                Arc::clone(&instance),
+                ttl,
+            ))),
+            _ => None,
+        };
         Ok(Self {
-            broker: Broker::new(limits, connector.clone())?,
+            broker,
             connector,
             naming,
             names,
@@ -74,6 +91,8 @@ impl StoreBroker {
             statement_timeout: config.statement_timeout,
             background_timeout: config.statement_timeout_background,
             budget_clamp: config.budget_clamp,
+            fence,
+            membership,
         })
     }
 
@@ -85,8 +104,14 @@ impl StoreBroker {
     /// gives fewer connections than the budget.
     pub async fn prepare(&self) -> Result<(), StoreError> {
         self.connector.create_system().await?;
-        let mut system = self.system(Purpose::interactive("prepare"), Access::Read).await?;
-        self.fit_budget(system.connection()).await
+        if let EngineConnector::Postgres(server) = &self.connector {
+            self.fit_budget(server).await?;
+            if let Some(membership) = &self.membership {
+                server.migrate_system().await?;
+                membership.enter().await?;
+            }
+        }
+        self.system(Purpose::interactive("prepare"), Access::Read).await.map(drop)
     }
 
     /// Figures of the broker, without any I/O.
@@ -102,12 +127,16 @@ impl StoreBroker {
     /// Refuses new leases, waits for those that are out and closes everything.
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
         let report = self.broker.shutdown(within).await;
+        if let Some(membership) = &self.membership {
+            membership.leave().await;
+        }
         self.connector.close_own().await;
         report
     }
 
     #[tracing::instrument(name = "lease", level = "debug", skip_all, fields(label = purpose.label))]
     pub(crate) async fn system(&self, purpose: Purpose, access: Access) -> Result<Lease, StoreError> {
+        self.require_share()?;
         let lease = self.broker.system(options(purpose, access)).await.map_err(refusal)?;
         self.timed(lease, purpose.class).await
     }
@@ -125,6 +154,7 @@ impl StoreBroker {
         access: Access,
     ) -> Result<Lease, StoreError> {
         self.require_active(workspace, purpose).await?;
+        self.require_share()?;
         let lease = self.broker.lease(&key(workspace), options(purpose, access)).await;
         if matches!(lease, Err(BrokerError::DatabaseMissing { .. } | BrokerError::Retired { .. })) {
             self.names.forget(workspace).await;
@@ -132,8 +162,15 @@ impl StoreBroker {
         self.timed(lease.map_err(refusal)?, purpose.class).await
     }
 
+    /// Nothing is lent while it is not known whether this process may have connections.
+    fn require_share(&self) -> Result<(), StoreError> {
+        if self.fence.is_open() { Ok(()) } else { Err(StoreError::Unavailable { retry_after: RETRY_AFTER }) }
+    }
+
     /// Gives statements the time of their class.
     async fn timed(&self, mut lease: Lease, class: Class) -> Result<Lease, StoreError> {
+        // It may have been waited for.
+        self.require_share()?;
         let timeout = match class {
             Class::Background => self.background_timeout,
             Class::Interactive | Class::Delivery => self.statement_timeout,

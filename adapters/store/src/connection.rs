@@ -23,7 +23,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 /// The connection itself.
 enum Wire {
@@ -46,17 +46,32 @@ pub struct Connection {
     server: ServerSide,
 }
 
-/// Stops what a SQLite connection does, and whatever it is asked later.
+/// Stops what a connection does, and whatever it is asked later.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop(Arc<Stopping>);
+
+#[derive(Debug, Default)]
+struct Stopping {
+    called: AtomicBool,
+    heard: Notify,
+}
 
 impl Stop {
     pub(crate) fn now(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.called.store(true, Ordering::Release);
+        self.0.heard.notify_waiters();
     }
 
     fn is_called(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.called.load(Ordering::Acquire)
+    }
+
+    async fn called(&self) {
+        let heard = self.0.heard.notified();
+        // Called between the first look and this one, it was not heard.
+        if !self.is_called() {
+            heard.await;
+        }
     }
 }
 
@@ -115,13 +130,25 @@ impl Connection {
         Ok(())
     }
 
+    /// The answer of a server, or an error as soon as nobody may wait for it any more.
+    async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        tokio::select! {
+            biased;
+            () = self.stop.called() => Err(sqlx::Error::Io(io::Error::other("stopped"))),
+            answer = within(self.deadline(), work) => answer,
+        }
+    }
+
     /// When a statement that begins now is given up.
     fn deadline(&self) -> Option<Duration> {
         let timeout = self.timeout.load(Ordering::Acquire);
         (timeout > 0).then(|| Duration::from_millis(timeout) + self.grace)
     }
 
-    /// What stops it. Has no effect on PostgreSQL, where the server is asked to.
+    /// What stops it. The server of a PostgreSQL connection has to be asked as well.
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
     }
@@ -241,7 +268,7 @@ impl ConnectionTrait for Connection {
         let outcome = match &mut *running.wire {
             Wire::Postgres(wire) => {
                 let work = sqlx::query_with(sql, values).persistent(self.prepares).execute(wire);
-                within(self.deadline(), work).await.map(ExecResult::from)
+                self.unless_stopped(work).await.map(ExecResult::from)
             }
             Wire::Sqlite(wire) => {
                 let work = sqlx::query_with(sql, values).persistent(self.prepares).execute(wire);
@@ -255,7 +282,7 @@ impl ConnectionTrait for Connection {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         let mut running = self.run().await;
         let outcome = match &mut *running.wire {
-            Wire::Postgres(wire) => within(self.deadline(), wire.execute(sql)).await.map(ExecResult::from),
+            Wire::Postgres(wire) => self.unless_stopped(wire.execute(sql)).await.map(ExecResult::from),
             Wire::Sqlite(wire) => within(self.deadline(), wire.execute(sql)).await.map(ExecResult::from),
         };
         running.finish(outcome)
@@ -267,7 +294,7 @@ impl ConnectionTrait for Connection {
         let outcome = match &mut *running.wire {
             Wire::Postgres(wire) => {
                 let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_optional(wire);
-                within(self.deadline(), work).await.map(|row| row.map(QueryResult::from))
+                self.unless_stopped(work).await.map(|row| row.map(QueryResult::from))
             }
             Wire::Sqlite(wire) => {
                 let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_optional(wire);
@@ -283,7 +310,7 @@ impl ConnectionTrait for Connection {
         let outcome = match &mut *running.wire {
             Wire::Postgres(wire) => {
                 let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_all(wire);
-                within(self.deadline(), work).await.map(|rows| rows.into_iter().map(Into::into).collect())
+                self.unless_stopped(work).await.map(|rows| rows.into_iter().map(Into::into).collect())
             }
             Wire::Sqlite(wire) => {
                 let work = sqlx::query_with(sql, values).persistent(self.prepares).fetch_all(wire);

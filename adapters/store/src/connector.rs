@@ -3,6 +3,7 @@
 mod maintenance;
 mod postgres;
 mod schemas;
+pub(crate) mod shares;
 mod sqlite;
 
 pub(crate) use postgres::PostgresConnector;
@@ -11,6 +12,7 @@ pub(crate) use sqlite::SqliteConnector;
 use crate::{
     config::{Config, Engine},
     connection::{Connection, ServerSide, Stop},
+    fence::Fence,
 };
 use application::ports::StoreError;
 use broker::{CleanStep, CloseProof, Connector, OpenError, Target, Unusable, ZombieProbe};
@@ -30,8 +32,8 @@ pub(crate) enum EngineConnector {
 pub(crate) enum Handle {
     /// A file: closed when its connection is.
     File(Stop),
-    /// A session of a server.
-    Server(ServerSide),
+    /// A session of a server, and what stops its use on our side.
+    Server(ServerSide, Stop),
     /// An attempt to open a session that was given up at this moment.
     Nameless(Instant),
 }
@@ -84,11 +86,11 @@ impl Names {
 }
 
 impl EngineConnector {
-    pub(crate) fn new(config: &Config, names: Names) -> Self {
+    pub(crate) fn new(config: &Config, names: Names, fence: Fence) -> Self {
         match &config.engine {
             Engine::Sqlite(files) => Self::Sqlite(Arc::new(SqliteConnector::new(config, files, names))),
             Engine::Postgres(server) => {
-                Self::Postgres(Arc::new(PostgresConnector::new(config, server, names)))
+                Self::Postgres(Arc::new(PostgresConnector::new(config, server, names, fence)))
             }
         }
     }
@@ -123,7 +125,7 @@ impl Connector for EngineConnector {
     fn handle(&self, connection: &Connection) -> Handle {
         match self {
             Self::Sqlite(_) => Handle::File(connection.stop().clone()),
-            Self::Postgres(_) => Handle::Server(connection.server_side().clone()),
+            Self::Postgres(_) => Handle::Server(connection.server_side().clone(), connection.stop().clone()),
         }
     }
 
@@ -165,7 +167,7 @@ impl Connector for EngineConnector {
 
     fn watch(&self, handle: &Handle) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
         match (self, handle) {
-            (Self::Postgres(server), Handle::Server(session)) => {
+            (Self::Postgres(server), Handle::Server(session, _)) => {
                 Some(Box::pin(server.maintenance().ended(session.clone())))
             }
             _ => None,
@@ -175,7 +177,8 @@ impl Connector for EngineConnector {
     async fn interrupt(&self, handle: &Handle) {
         match (self, handle) {
             (_, Handle::File(stop)) => stop.now(),
-            (Self::Postgres(server), Handle::Server(session)) => {
+            (Self::Postgres(server), Handle::Server(session, stop)) => {
+                stop.now();
                 server.maintenance().terminate(session).await;
             }
             _ => {}

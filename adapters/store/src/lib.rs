@@ -6,6 +6,7 @@ mod connection;
 mod connector;
 mod entity;
 mod failure;
+mod fence;
 mod naming;
 mod session;
 mod system;

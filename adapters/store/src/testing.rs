@@ -162,6 +162,24 @@ impl Place {
     }
 }
 
+/// Another process' broker on the databases of a place, as the role with its limit. Not yet prepared.
+pub(crate) fn another(prefix: &str, change: impl FnOnce(&mut Config)) -> StoreBroker {
+    let role = Server { user: prefix.to_owned(), password: "limited".to_owned(), ..server().clone() };
+    let engine = Engine::Postgres(PostgresServer {
+        host: role.host,
+        port: role.port,
+        user: role.user,
+        password: Secret::new(role.password),
+        database: format!("{prefix}_system"),
+        prefix: prefix.to_owned(),
+        tls: TlsMode::Disable,
+    });
+    let number = INSTANCES.fetch_add(1, Ordering::Relaxed);
+    let mut config = Config::new(engine, format!("o{}-{number}", std::process::id()));
+    change(&mut config);
+    StoreBroker::new(&config).unwrap()
+}
+
 fn postgres_server(server: &Server, databases: &Databases) -> PostgresServer {
     PostgresServer {
         host: server.host.clone(),

@@ -1,7 +1,7 @@
 //! Whether the server gives what the budget asks for. Looked at once, at the start.
 
 use super::StoreBroker;
-use crate::{connection::Connection, failure::store_error, naming::Naming};
+use crate::{connection::Connection, connector::PostgresConnector, failure::store_error, naming::Naming};
 use ::broker::Limits;
 use application::ports::StoreError;
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
@@ -88,11 +88,12 @@ impl Allowance {
 }
 
 impl StoreBroker {
-    /// Compares the budget with what the server gives, over a lent connection of the system
-    /// database, and makes do with less if the configuration says so. Files have no such limit.
-    pub(super) async fn fit_budget(&self, system: &Connection) -> Result<(), StoreError> {
+    /// Compares the budget with what the server gives, and makes do with less if the configuration
+    /// says so.
+    pub(super) async fn fit_budget(&self, server: &PostgresConnector) -> Result<(), StoreError> {
         let Naming::Prefixed(prefix) = &self.naming else { return Ok(()) };
-        let allowance = Allowance::of_server(system, prefix).await.map_err(store_error)?;
+        let question = async |system: &Connection| Allowance::of_server(system, prefix).await;
+        let allowance = server.maintenance().with_session(question).await.map_err(store_error)?;
         let asked = self.broker.limits();
         let fitting = allowance
             .fit(&asked, self.budget_clamp)

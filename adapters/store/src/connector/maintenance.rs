@@ -149,7 +149,8 @@ impl Maintenance {
         if any { Self::SOON } else { (pause * 2).clamp(Self::SOON, Self::LATER) }
     }
 
-    async fn with_session<T>(
+    /// Works over the session. It must not be held up for long: whoever closes a connection waits.
+    pub(crate) async fn with_session<T>(
         &self,
         work: impl AsyncFnOnce(&Connection) -> Result<T, DbErr>,
     ) -> Result<T, DbErr> {

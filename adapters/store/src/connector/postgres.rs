@@ -4,11 +4,13 @@ use super::{
     Handle, Names,
     maintenance::{self, Maintenance},
     schemas::Schemas,
+    sqlite::migration_error,
 };
 use crate::{
     config::{Config, PostgresServer},
     connection::{Connection, Lane, PostgresLink},
     failure::store_error,
+    fence::Fence,
 };
 use application::ports::StoreError;
 use broker::{CloseProof, OpenError, OpenFailure, Target, Unusable, ZombieProbe};
@@ -29,6 +31,7 @@ pub(crate) struct PostgresConnector {
     schemas: Schemas,
     connect_timeout: Duration,
     maintenance: Arc<Maintenance>,
+    fence: Fence,
 }
 
 impl PostgresConnector {
@@ -39,7 +42,7 @@ impl PostgresConnector {
     /// After that the server has noticed that nobody is at the other end of a new session.
     const NAMELESS: Duration = Duration::from_secs(5);
 
-    pub(super) fn new(config: &Config, server: &PostgresServer, names: Names) -> Self {
+    pub(super) fn new(config: &Config, server: &PostgresServer, names: Names, fence: Fence) -> Self {
         let link = PostgresLink::new(config, server);
         let connect_timeout = config.limits.connect_timeout;
         let maintenance = Maintenance::new(link.clone(), server.database.clone(), connect_timeout);
@@ -50,14 +53,19 @@ impl PostgresConnector {
             schemas: Schemas::new(),
             connect_timeout,
             maintenance: Arc::new(maintenance),
+            fence,
         }
     }
 
-    pub(super) fn maintenance(&self) -> &Arc<Maintenance> {
+    pub(crate) fn maintenance(&self) -> &Arc<Maintenance> {
         &self.maintenance
     }
 
     pub(super) async fn open(&self, target: &Target) -> Result<Connection, OpenError<Handle>> {
+        // The last moment to notice that others may have been given our share.
+        if !self.fence.is_open() {
+            return Err(OpenError::proven(OpenFailure::Down));
+        }
         let (name, lane, migrator) = match target {
             Target::System => (self.system.as_str().into(), Lane::System, &SYSTEM),
             Target::Workspace(key) => {
@@ -81,6 +89,15 @@ impl PostgresConnector {
         Ok(connection)
     }
 
+    /// Brings the system database up to date over the session that is not lent: before a share of the
+    /// budget can be asked for, its table must be there.
+    pub(crate) async fn migrate_system(&self) -> Result<(), StoreError> {
+        let work = async |connection: &Connection| {
+            Ok(self.schemas.bring_up_to_date(&self.system, &SYSTEM, connection).await)
+        };
+        self.maintenance.with_session(work).await.map_err(store_error)?.map_err(migration_error)
+    }
+
     pub(super) async fn roll_back(&self, connection: &Connection) -> Result<(), Unusable> {
         connection.execute_unprepared("ROLLBACK").await.map(drop).map_err(|_| Unusable)
     }
@@ -90,7 +107,7 @@ impl PostgresConnector {
     }
 
     pub(super) async fn close(&self, connection: Connection) -> CloseProof<Handle> {
-        let session = connection.server_side().clone();
+        let (session, stop) = (connection.server_side().clone(), connection.stop().clone());
         let sound = connection.is_sound();
         // The proof counts, not the goodbye.
         let _ = timeout(Self::GOODBYE, connection.close()).await;
@@ -100,7 +117,7 @@ impl PostgresConnector {
         if self.maintenance.gone(session.clone()).await {
             CloseProof::Free
         } else {
-            CloseProof::NotProven(Handle::Server(session))
+            CloseProof::NotProven(Handle::Server(session, stop))
         }
     }
 
@@ -108,7 +125,7 @@ impl PostgresConnector {
         let sessions: Vec<_> = zombies
             .iter()
             .filter_map(|zombie| match &zombie.handle {
-                Handle::Server(session) => Some((session.clone(), zombie.terminate)),
+                Handle::Server(session, _) => Some((session.clone(), zombie.terminate)),
                 _ => None,
             })
             .collect();
@@ -122,7 +139,7 @@ impl PostgresConnector {
         };
         let gone = |zombie: &ZombieProbe<Handle>| match &zombie.handle {
             Handle::File(_) => true,
-            Handle::Server(session) => !living.contains(session),
+            Handle::Server(session, _) => !living.contains(session),
             Handle::Nameless(since) => since.elapsed() >= Self::NAMELESS,
         };
         zombies.iter().map(gone).collect()

@@ -2,6 +2,7 @@
 //!
 //! Sizes are small by default; the feature `exhaustive` makes them as large as the promises are.
 
+mod cluster;
 mod fairness;
 mod interruption;
 mod isolation;
