@@ -100,7 +100,7 @@ const MAP: &[Row] = &[
     },
     Row {
         package: "benches",
-        ours: &["broker"],
+        ours: &["broker", "domain", "store", "tests"],
         others: None,
         why: "what is measured is what the program uses, in the same form",
     },
@@ -122,7 +122,11 @@ const FENCES: &[(&[&str], &[&str], &str)] = &[
         "rows and queries end at the store",
     ),
     (&["sea-orm-migration"], &["migration"], "tables change in migration only"),
-    (&["sqlx"], &["store", "tests"], "connections are opened for the broker only; tests make databases"),
+    (
+        &["sqlx"],
+        &["store", "tests", "benches"],
+        "connections are opened for the broker only; tests make databases, measurements compare with what others do",
+    ),
     (&["lettre"], &["smtp"], "mails become messages in adapters/smtp"),
     (
         &["mrml", "liquid", "liquid-core", "liquid-lib", "lol_html", "html2text"],
@@ -203,7 +207,9 @@ fn tests_of_a_crate_name_its_row_and_what_is_made_for_tests() {
 #[test]
 fn fakes_are_named_by_tests_only() {
     report(manifests().iter().flat_map(|manifest| {
-        let fakes = manifest.dependencies.iter().filter(|d| ["memory", "tests"].contains(&d.as_str()));
+        // Measurements are no part of the program either.
+        let dependencies = manifest.dependencies.iter().filter(|_| manifest.package != "benches");
+        let fakes = dependencies.filter(|d| ["memory", "tests"].contains(&d.as_str()));
         fakes
             .map(|d| {
                 forbidden(manifest, d, "it belongs in [dev-dependencies]: fakes never reach the program")
@@ -241,7 +247,7 @@ fn connections_are_opened_by_the_store_only() {
     let mut found = Vec::new();
     for file in sources(&root) {
         let place = file.strip_prefix(&root).unwrap();
-        if place.starts_with("adapters/store") || place.starts_with("tests") {
+        if ["adapters/store/src", "tests", "benches"].iter().any(|folder| place.starts_with(folder)) {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();
@@ -254,6 +260,51 @@ fn connections_are_opened_by_the_store_only() {
         }
     }
     report(found);
+}
+
+#[test]
+fn only_the_connectors_open_connections_within_the_store() {
+    let store = root().join("adapters/store/src");
+    // Each line: where a connection is made, or one is asked of whoever makes it.
+    let allowed = ["connection.rs", "connection/postgres.rs", "connection/sqlite.rs"];
+    let mut found = Vec::new();
+    for file in sources(&store) {
+        let place = file.strip_prefix(&store).unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        if !allowed.contains(&place.as_str()) {
+            for word in OPENINGS.iter().filter(|word| text.contains(**word)) {
+                found.push(format!("adapters/store/src/{place} speaks of {word}: that is for connection/"));
+            }
+        }
+        let asks = ["PostgresLink", "SqliteLink"].iter().any(|link| text.contains(link));
+        let may_ask =
+            place.starts_with("connection") || place.starts_with("connector") || is_for_tests(&place);
+        if asks && !may_ask {
+            found.push(format!("adapters/store/src/{place} opens connections: that is for connector/"));
+        }
+    }
+    report(found);
+}
+
+#[test]
+fn leases_for_any_sql_are_for_measurements_only() {
+    let root = root();
+    let workspace = table(&root.join("Cargo.toml"));
+    let members = workspace["workspace"]["members"].as_array().unwrap();
+    let mut found = Vec::new();
+    for member in members.iter().map(|member| member.as_str().unwrap()) {
+        let text = fs::read_to_string(root.join(member).join("Cargo.toml")).unwrap();
+        let enables = text.lines().any(|line| line.starts_with("store") && line.contains("\"raw\""));
+        if enables && member != "benches" {
+            found.push(format!("{member} enables the feature `raw` of store: the program uses its stores"));
+        }
+    }
+    report(found);
+}
+
+/// Files of the store that are compiled into its tests alone.
+fn is_for_tests(place: &str) -> bool {
+    place == "testing.rs" || place.contains("tests")
 }
 
 /// A crate's manifest, as far as the rules speak of it. Names are those of packages.

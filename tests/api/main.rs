@@ -14,5 +14,6 @@ mod openapi;
 mod pages;
 mod production;
 mod publications;
+mod shape;
 mod templates;
 mod transactional;

@@ -2,7 +2,7 @@
 
 mod bodies;
 
-use crate::{Bearer, Problem, cursor, features::Shared, tags::Tag};
+use crate::{Problem, bearer::WatcherBearer, cursor, features::Shared, tags::Tag};
 use application::ports::{ConnectionPage, ConnectionSort};
 use bodies::ConnectionStatsAnswer;
 use domain::validation::{Check, Invalid};
@@ -42,7 +42,7 @@ impl ConnectionsApi {
     #[oai(path = "/admin.connectionStats", method = "get", operation_id = "adminConnectionStats")]
     async fn stats(
         &self,
-        bearer: Bearer,
+        bearer: WatcherBearer,
         /// Workspaces of the page, 1 to 1000.
         #[oai(default = "usual")]
         limit: Query<usize>,

@@ -31,6 +31,9 @@ use domain::{ids::WorkspaceId, workspaces::WorkspaceState};
 use sea_orm::EntityTrait as _;
 use std::{sync::Arc, time::Duration};
 
+/// How long a first connection may be waited for.
+const FIRST_OPEN: Duration = Duration::from_secs(30);
+
 type Lease = ::broker::Lease<EngineConnector>;
 
 /// Lends the connections of one engine. Cheap to clone; all clones share one budget.
@@ -111,7 +114,9 @@ impl StoreBroker {
                 membership.enter().await?;
             }
         }
-        self.system(Purpose::interactive("prepare"), Access::Read).await.map(drop)
+        // The first open brings tables up to date.
+        let first = options(Purpose::interactive("prepare"), Access::Read).within(FIRST_OPEN);
+        self.broker.system(first).await.map(drop).map_err(refusal)
     }
 
     /// Figures of the broker, without any I/O.

@@ -8,6 +8,8 @@ mod entity;
 mod failure;
 mod fence;
 mod naming;
+#[cfg(feature = "raw")]
+pub mod raw;
 mod session;
 mod system;
 #[cfg(test)]

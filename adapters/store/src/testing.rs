@@ -80,7 +80,7 @@ impl Place {
     }
 
     /// As [`Place::on_postgres_with`], before the start.
-    pub(crate) async fn unprepared_postgres(sessions: u32, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn unprepared_postgres(sessions: u32, change: impl FnOnce(&mut Config)) -> Self {
         let databases = Databases::new();
         let engine = Engine::Postgres(postgres_server(&databases.limited_to(sessions), &databases));
         Self::unprepared(engine, None, Some(databases), change)

@@ -135,6 +135,30 @@ async fn signing_out_ends_every_session_at_once() {
 }
 
 #[tokio::test]
+async fn an_administrator_watches_for_a_minute_without_being_looked_up() {
+    let house = House::new().await;
+    let signed_in = house.root_signs_in().await;
+    let token = signed_in.token.expose();
+    let root = house.access.authenticate_watcher(token).await.unwrap();
+    house.users.logout(&root).await.unwrap();
+    house.clock.advance(Duration::seconds(59));
+    assert_eq!(house.access.authenticate_watcher(token).await.unwrap(), root);
+    house.clock.advance(Duration::seconds(1));
+    assert!(matches!(house.access.authenticate_watcher(token).await, Err(AccessError::SessionExpired)));
+}
+
+#[tokio::test]
+async fn nobody_else_watches_with_an_ended_session() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let signed_in = house.joins("member@shop.example", Permissions::default()).await;
+    let token = signed_in.token.expose();
+    let member = house.access.authenticate_watcher(token).await.unwrap();
+    house.users.logout(&member).await.unwrap();
+    assert!(house.access.authenticate_watcher(token).await.is_err());
+}
+
+#[tokio::test]
 async fn a_session_ends_after_thirty_days() {
     let house = House::new().await;
     let signed_in = house.root_signs_in().await;

@@ -175,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_start_stops_when_the_budget_cannot_be_had() {
-        let place = Place::unprepared_postgres(20, |c| c.limits.max_connections = 30).await;
+        let place = Place::unprepared_postgres(20, |c| c.limits.max_connections = 30);
         let stopped = place.store.prepare().await.unwrap_err();
         let StoreError::Internal(why) = stopped else { panic!("{stopped:?}") };
         assert!(why.to_string().contains("DB_BUDGET_CLAMP"), "{why}");
@@ -186,8 +186,7 @@ mod tests {
         let place = Place::unprepared_postgres(20, |c| {
             c.limits.max_connections = 30;
             c.budget_clamp = true;
-        })
-        .await;
+        });
         place.store.prepare().await.unwrap();
         let limits = place.store.broker.limits();
         assert_eq!((limits.max_connections, limits.share), (20, Some(19)));

@@ -165,10 +165,10 @@ impl Membership {
         reached: u32,
     ) -> (Result<Told, CannotJoin>, Vec<String>) {
         let shares::Scene { ledger, now, present } = scene;
-        if standing.share == 0 {
-            if let Err(why) = ledger.join(&standing.rules, &self.instance, standing.floor, *now) {
-                return (Err(why), Vec::new());
-            }
+        if standing.share == 0
+            && let Err(why) = ledger.join(&standing.rules, &self.instance, standing.floor, *now)
+        {
+            return (Err(why), Vec::new());
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, rounded")]
         let wanted = standing.wanted.ceil() as u32;
@@ -193,12 +193,13 @@ impl Membership {
                     standing.limit = target;
                 }
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a share is unusable")
+                    tracing::error!(error = &error as &dyn std::error::Error, "a share is unusable");
                 }
             }
         }
         standing.stopped = false;
-        self.fence.open_until(standing.expires - standing.rules.margin());
+        let lends_for = standing.rules.ttl.saturating_sub(standing.rules.margin());
+        self.fence.open_until(sent + lends_for);
     }
 
     fn lose(&self, standing: &mut Standing) {

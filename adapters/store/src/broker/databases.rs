@@ -1,6 +1,6 @@
 //! Databases of workspaces come and go.
 
-use super::{StoreBroker, key, options, refusal};
+use super::{FIRST_OPEN, StoreBroker, key, options, refusal};
 use crate::connector::EngineConnector;
 use ::broker::Access;
 use application::ports::{Purpose, StoreError, WorkspaceDatabases};
@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// How long leases of a workspace that is removed have before they are interrupted.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How long a first connection may be waited for.
-const FIRST_OPEN: Duration = Duration::from_secs(30);
 
 #[async_trait]
 impl WorkspaceDatabases for StoreBroker {

@@ -79,7 +79,7 @@ impl Maintenance {
         async move {
             if told.await.is_err() {
                 // Nobody asks any more: not known.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
