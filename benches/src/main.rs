@@ -8,6 +8,7 @@ mod core;
 mod figures;
 mod gates;
 mod machine;
+mod server;
 mod simulate;
 mod table;
 
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Lending an idle connection and taking the statistics, without any database (B1, B8)
     Core(core::Options),
+    /// The broker before a real PostgreSQL, beside what others do (B2 to B6); starts a server of its own
+    Server(server::Options),
     /// The broker's decisions on a virtual clock, against other policies, for up to a million
     /// workspaces (C7, B7)
     Simulate(simulate::Options),
@@ -37,6 +40,7 @@ impl Cli {
     fn run(self) -> anyhow::Result<Gates> {
         match self.command {
             Command::Core(options) => core::run(&options),
+            Command::Server(options) => server::run(&options),
             Command::Simulate(options) => simulate::run(&options),
         }
     }

@@ -4,6 +4,7 @@
 //! with the server's programs on this machine. When none can be had, the test fails.
 
 mod cluster;
+#[cfg(feature = "containers")]
 mod container;
 
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
@@ -159,7 +160,7 @@ pub fn server() -> &'static Server {
         if let Some(server) = named_by_environment() {
             return server;
         }
-        let no_container = match container::start() {
+        let no_container = match in_container() {
             Ok(server) => return server,
             Err(reason) => reason,
         };
@@ -171,6 +172,16 @@ pub fn server() -> &'static Server {
             ),
         }
     })
+}
+
+#[cfg(feature = "containers")]
+fn in_container() -> Result<Server, String> {
+    container::start()
+}
+
+#[cfg(not(feature = "containers"))]
+fn in_container() -> Result<Server, String> {
+    Err("not built with it".to_owned())
 }
 
 fn named_by_environment() -> Option<Server> {
