@@ -12,7 +12,7 @@ pub use migrate::MigrationProgress;
 
 use crate::{
     config::{Cluster, Config, ConfigError, Engine},
-    connector::{EngineConnector, Names},
+    connector::{EngineConnector, Names, PostgresConnector},
     entity::workspace,
     failure::{RETRY_AFTER, store_error},
     fence::Fence,
@@ -108,15 +108,22 @@ impl StoreBroker {
     pub async fn prepare(&self) -> Result<(), StoreError> {
         self.connector.create_system().await?;
         if let EngineConnector::Postgres(server) = &self.connector {
-            self.fit_budget(server).await?;
-            if let Some(membership) = &self.membership {
-                server.migrate_system().await?;
-                membership.enter().await?;
-            }
+            // Seldom and large, so not a part of whoever waits for it.
+            Box::pin(self.agree_with(server)).await?;
         }
         // The first open brings tables up to date.
         let first = options(Purpose::interactive("prepare"), Access::Read).within(FIRST_OPEN);
         self.broker.system(first).await.map(drop).map_err(refusal)
+    }
+
+    /// Has a budget that the server can keep, and a share of it if there are others.
+    async fn agree_with(&self, server: &PostgresConnector) -> Result<(), StoreError> {
+        self.fit_budget(server).await?;
+        if let Some(membership) = &self.membership {
+            server.migrate_system().await?;
+            membership.enter().await?;
+        }
+        Ok(())
     }
 
     /// Figures of the broker, without any I/O.
