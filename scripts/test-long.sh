@@ -19,9 +19,14 @@ cargo test --release --package broker --features long --test faults -- --nocaptu
 step "orders in which threads can meet (C6)"
 cargo test --release --package broker --features long,shuttle --lib -- --nocapture schedules
 
+step "before a real PostgreSQL, whose role has the budget as its limit (R1 to R12)"
+cargo test --release --package store --features exhaustive --lib -- --nocapture --test-threads 1 broker::tests::server
+
 step "up to a million workspaces on a virtual clock (C7, B7)"
 cargo run --release --package benches -- simulate
 
 step "lending an idle connection, and the statistics (B1, B8)"
 cargo run --release --package benches -- core
+step "before PostgreSQL, beside what others do (B2 to B6)"
+cargo run --release --package benches -- server
 step "done"
