@@ -13,7 +13,7 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How much is done. The long form is a matter of the environment: see scripts/test-long.sh.
+/// How much is done. The long form is a matter of the environment: see scripts/test-crashes.sh.
 struct Size {
     recipients: usize,
     kills: usize,
