@@ -100,6 +100,7 @@ pub struct Batch {
     next: Option<Timestamp>,
 }
 
+#[expect(clippy::struct_field_names, reason = "the provider itself, beside what is made from it")]
 struct Provider {
     provider: EmailProvider<Secret>,
     route: MailRoute,
