@@ -64,6 +64,12 @@ pub enum BroadcastsError {
     /// Another page has the slug.
     #[error("web_settings.slug: another page of this workspace has this slug; choose another one")]
     SlugTaken,
+    /// Lists, contents or provider are others than in the plan, or the number of recipients is.
+    #[error("the plan has changed: {recipients} recipients would be mailed now; look at it again")]
+    PlanChanged {
+        /// How many would be mailed now.
+        recipients: u64,
+    },
     /// The broadcast is in a state that does not allow this.
     #[error(transparent)]
     Transition(#[from] IllegalTransition),
@@ -93,7 +99,9 @@ impl Failure for BroadcastsError {
             Self::NotFound => FailureKind::NotFound,
             Self::UnknownList(_) | Self::UnknownTemplate(_) | Self::NoDomain => FailureKind::Invalid,
             Self::NoProvider => FailureKind::Unprocessable,
-            Self::NoTest | Self::SlugTaken | Self::Transition(_) => FailureKind::Conflict,
+            Self::NoTest | Self::SlugTaken | Self::PlanChanged { .. } | Self::Transition(_) => {
+                FailureKind::Conflict
+            }
             Self::Invalid(e) => e.kind(),
             Self::Denied(e) => e.kind(),
             Self::Store(e) => e.kind(),
@@ -109,6 +117,7 @@ impl Failure for BroadcastsError {
             Self::UnknownTemplate(_) => "template-unknown",
             Self::NoProvider => "provider-missing",
             Self::NoTest => "broadcast-without-test",
+            Self::PlanChanged { .. } => "broadcast-plan-changed",
             Self::Transition(_) => "broadcast-status",
             Self::Invalid(e) => e.code(),
             Self::Denied(e) => e.code(),

@@ -8,6 +8,7 @@ mod at_once;
 mod breaker;
 mod draft;
 mod files;
+mod forecast;
 mod record;
 mod throttle;
 mod trial;
@@ -44,6 +45,7 @@ use domain::{
     workspaces::Workspace,
 };
 use draft::{Draft, Unsendable};
+pub use forecast::{Forecast, Sample, Warning, WarningKind};
 use record::{record, record_lapsed};
 use std::{
     collections::{HashMap, HashSet},

@@ -2,12 +2,14 @@
 
 mod account;
 mod audience;
+mod forecast;
 mod schedule;
 mod state;
 mod testing;
 
 pub use account::{Audit, Ledger, Recipient, RecipientState, SkipReason, Skipped};
 pub use audience::{Audience, AudienceMember};
+pub use forecast::{AudienceCounts, PlanHash, PlanHashError};
 pub use schedule::Schedule;
 pub use state::{BroadcastState, IllegalTransition, Progress};
 pub use testing::{AbTest, VariationResult, WinnerChoice, WinnerMetric, recommended, winner};

@@ -330,6 +330,35 @@ async fn a_test_mail_goes_to_anybody_and_is_not_counted(server: &'static Server)
     assert_eq!(kept["messages"].as_array().map(Vec::len), Some(1), "{kept}");
 }
 
+async fn a_plan_tells_what_would_be_done_and_holds_the_start_to_it(server: &'static Server) {
+    let tenant = server.tenant().await;
+    let id = draft(&tenant, 20).await;
+    let left = json!({"email": "c00003@shop.example", "list_id": "news", "status": "unsubscribed"});
+    tenant.post("contactLists.updateStatus", left).await.ok();
+    let plan = tenant.get("broadcasts.plan", &format!("id={id}")).await.ok();
+    assert_eq!((plan["recipients"].as_u64(), plan["left_out"]["unsubscribed"].as_u64()), (Some(19), Some(1)));
+    assert_eq!(plan["lists"], json!([{"list_id": "news", "active": 19}]));
+    assert_eq!(plan["samples"].as_array().map(Vec::len), Some(3));
+    assert_eq!(plan["samples"][0]["subject"], "June");
+    assert!(plan["samples"][0]["html"].as_str().unwrap().contains("Hi c00000@shop.example"));
+    assert_eq!(plan["warnings"], json!([]));
+    tenant.template("bare", mjml("Bare", "<mj-text>Hi</mj-text>")).await;
+    let other = json!({"name": "Bare", "audience": {"list": "news"},
+        "test_settings": {"variations": [{"template_id": "bare"}]}});
+    let other = tenant.post("broadcasts.create", other).await.ok()["broadcast"]["id"].clone();
+    let warned = tenant.get("broadcasts.plan", &format!("id={}", other.as_str().unwrap())).await.ok();
+    assert_eq!(warned["warnings"][0]["kind"], "missing_unsubscribe_link", "{warned}");
+    let start = |hash: &Value| json!({"id": id, "send_now": true, "plan_hash": hash});
+    tenant.post("broadcasts.schedule", start(&json!("nonsense"))).await.problem(400);
+    let rows: Vec<_> = (100..120).map(|n| json!({"email": format!("c{n:05}@shop.example")})).collect();
+    tenant.post("contacts.import", json!({"contacts": rows, "subscribe_to_lists": ["news"]})).await.ok();
+    let refused = tenant.post("broadcasts.schedule", start(&plan["hash"])).await.problem(409);
+    assert!(refused["error"].as_str().unwrap().contains("39 recipients"), "{refused}");
+    let plan = tenant.get("broadcasts.plan", &format!("id={id}")).await.ok();
+    tenant.post("broadcasts.schedule", start(&plan["hash"])).await.ok();
+    assert_eq!(tenant.account(&id, 39).await["sent"], 39);
+}
+
 async fn what_is_not_built_yet_is_refused(server: &'static Server) {
     let tenant = server.tenant().await;
     draft(&tenant, 0).await;
@@ -352,5 +381,6 @@ on_both_databases! {
     several_lists_reach_everybody_once_without_who_is_left_out
     contents_are_compared_on_a_sample_and_the_rest_gets_the_winner
     a_test_mail_goes_to_anybody_and_is_not_counted
+    a_plan_tells_what_would_be_done_and_holds_the_start_to_it
     what_is_not_built_yet_is_refused
 }

@@ -15,8 +15,9 @@ use application::{
 use chrono::Duration;
 use domain::{
     broadcasts::{
-        AbTest, Audience, AudienceMember, Audit, Broadcast, Launch, Ledger, Recipient, RecipientState,
-        Schedule, SkipReason, Skipped, Variation, VariationResult, WinnerChoice, WinnerMetric,
+        AbTest, Audience, AudienceCounts, AudienceMember, Audit, Broadcast, Launch, Ledger, Recipient,
+        RecipientState, Schedule, SkipReason, Skipped, Variation, VariationResult, WinnerChoice,
+        WinnerMetric,
     },
     ids::SegmentId,
     lists::MembershipStatus,
@@ -45,6 +46,7 @@ cases![
     who_left_the_first_list_is_reached_through_the_next,
     who_is_on_an_excluded_list_in_whatever_standing_is_left_out,
     a_bounce_or_a_complaint_on_any_list_leaves_out,
+    everybody_on_the_lists_is_counted_once,
     an_audience_knows_the_time_zones_that_are_ones,
     a_recipient_has_one_line_for_each_broadcast,
     a_recipient_given_twice_has_one_line,
@@ -370,6 +372,49 @@ async fn a_bounce_or_a_complaint_on_any_list_leaves_out(store: &Store) {
         unit.set_membership_status(&address(name), &list_id("vip"), status, at(1)).await.unwrap();
     }
     assert_eq!(reached(&mut *unit, &["news"], &[]).await, pairs(&[("cem", "news"), ("dan", "news")]));
+}
+
+async fn everybody_on_the_lists_is_counted_once(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    let both = ["news", "offers"];
+    for (name, lists) in [
+        ("ana", &both[..]),
+        ("ben", &both[..1]),
+        ("cem", &both[..]),
+        ("dan", &both[..]),
+        ("eve", &both[..1]),
+        ("fay", &both[..1]),
+        ("gus", &both[..1]),
+        ("hal", &["vip"][..]),
+    ] {
+        join(&mut *unit, name, lists).await;
+    }
+    join(&mut *unit, "gus", &["churned"]).await;
+    join(&mut *unit, "fay", &["vip"]).await;
+    for (name, list, status) in [
+        ("cem", "news", MembershipStatus::Unsubscribed),
+        ("dan", "news", MembershipStatus::Unsubscribed),
+        ("dan", "offers", MembershipStatus::Pending),
+        ("eve", "news", MembershipStatus::Pending),
+        ("fay", "vip", MembershipStatus::Bounced),
+        ("ben", "news", MembershipStatus::Complained),
+    ] {
+        unit.set_membership_status(&address(name), &list_id(list), status, at(1)).await.unwrap();
+    }
+    let counts = unit.audience_counts(&audience(&both, &["churned"])).await.unwrap();
+    let wanted = AudienceCounts {
+        recipients: 2,
+        duplicates: 1,
+        complained: 1,
+        bounced: 1,
+        unsubscribed: 1,
+        pending: 1,
+        excluded: 1,
+    };
+    assert_eq!(counts, wanted, "ana twice, cem through offers");
+    assert_eq!(reached(&mut *unit, &both, &["churned"]).await.len(), 2);
+    let nobody = unit.audience_counts(&audience(&["churned"], &["vip", "news"])).await.unwrap();
+    assert_eq!(nobody, AudienceCounts { excluded: 1, ..AudienceCounts::default() });
 }
 
 async fn an_audience_knows_the_time_zones_that_are_ones(store: &Store) {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod ledger;
+mod plan;
 mod schedule;
 mod testing;
 mod web;
@@ -12,6 +13,7 @@ use bodies::{
 };
 use domain::{ids::BroadcastId, validation::Invalid};
 use ledger::{LedgerAnswer, RetriedAnswer, RetryBody};
+use plan::PlanAnswer;
 use poem_openapi::{OpenApi, param::Query, payload::Json};
 use schedule::StartBody;
 use testing::{TestResultsAnswer, WinnerBody};
@@ -73,6 +75,25 @@ impl BroadcastsApi {
         }))
     }
 
+    /// What a broadcast would do now
+    ///
+    /// Counts who it reaches and who not, makes its mails for a few recipients, and tells what should be
+    /// looked at. Sends and stores nothing. With the `hash` given to `broadcasts.schedule`, the broadcast
+    /// starts only as it was seen here.
+    #[oai(path = "/broadcasts.plan", method = "get", operation_id = "broadcastsPlan")]
+    async fn plan(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The broadcast.
+        id: Query<String>,
+    ) -> Result<Json<PlanAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let forecast = self.0.deliveries.forecast(&caller, &broadcast_id(&id.0)?).await?;
+        Ok(Json(forecast.into()))
+    }
+
     /// Starts a draft, at once or at a moment
     ///
     /// Who is a live, active member of the lists at the moment of sending is mailed once, with the
@@ -89,8 +110,8 @@ impl BroadcastsApi {
     ) -> Result<Json<DoneAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         match body.read()? {
-            (id, None) => self.0.broadcasts.send_now(&caller, &id).await?,
-            (id, Some(schedule)) => self.0.broadcasts.schedule(&caller, &id, schedule).await?,
+            (id, None, plan) => self.0.broadcasts.send_now(&caller, &id, plan).await?,
+            (id, Some(moment), plan) => self.0.broadcasts.schedule(&caller, &id, moment, plan).await?,
         }
         Ok(Json(DoneAnswer { success: true }))
     }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use domain::{
     Timestamp,
     broadcasts::{
-        Audience, AudienceMember, Audit, Broadcast, BroadcastState, Ledger, Recipient, RecipientState,
-        VariationResult,
+        Audience, AudienceCounts, AudienceMember, Audit, Broadcast, BroadcastState, Ledger, Recipient,
+        RecipientState, VariationResult,
     },
     contacts::{Contact, ContactField},
     email_address::EmailAddress,
@@ -81,6 +81,10 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
             let behind = state.contacts.values().filter(|c| after.is_none_or(|after| c.email > *after));
             behind.filter_map(|contact| state.member(contact, audience)).take(size).collect()
         })
+    }
+
+    async fn audience_counts(&mut self, audience: &Audience) -> Result<AudienceCounts, StoreError> {
+        self.look(|state| state.counts(audience))
     }
 
     async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError> {
@@ -255,6 +259,36 @@ impl WorkspaceState {
         let list = audience.lists().into_iter().find(|list| active(list))?.clone();
         let timezone = contact.text(ContactField::Timezone).and_then(|name| Timezone::parse(name).ok());
         Some(AudienceMember { email: contact.email.clone(), list, timezone })
+    }
+
+    fn counts(&self, audience: &Audience) -> AudienceCounts {
+        let mut counts = AudienceCounts::default();
+        let lists: Vec<_> = audience.lists().into_iter().filter(|l| self.live_list(l).is_some()).collect();
+        for contact in self.contacts.values() {
+            let live = self.memberships.values().filter(|m| m.email == contact.email);
+            let live: Vec<_> = live.filter(|m| m.deleted_at.is_none()).collect();
+            let here: Vec<_> = live.iter().filter(|m| lists.contains(&&m.list)).map(|m| m.status).collect();
+            let active = here.iter().filter(|s| **s == MembershipStatus::Active).count() as u64;
+            let anywhere = |status| live.iter().any(|m| m.status == status);
+            let kind = if here.is_empty() {
+                continue;
+            } else if anywhere(MembershipStatus::Complained) {
+                &mut counts.complained
+            } else if anywhere(MembershipStatus::Bounced) {
+                &mut counts.bounced
+            } else if active == 0 && here.contains(&MembershipStatus::Unsubscribed) {
+                &mut counts.unsubscribed
+            } else if active == 0 {
+                &mut counts.pending
+            } else if live.iter().any(|m| audience.excluded_lists.contains(&m.list)) {
+                &mut counts.excluded
+            } else {
+                counts.duplicates += active - 1;
+                &mut counts.recipients
+            };
+            *kind += 1;
+        }
+        counts
     }
 
     fn audit(&self, broadcast: &BroadcastId) -> Audit {

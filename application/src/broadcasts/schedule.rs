@@ -4,10 +4,10 @@ use super::{Broadcasts, BroadcastsError, course::locked, latest_versions};
 use crate::{
     access::Caller,
     directory::active_workspace,
-    ports::{Purpose, StoreError, WorkKind},
+    ports::{Purpose, StoreError, UnitOfWork, WorkKind},
 };
 use domain::{
-    broadcasts::{Launch, Schedule},
+    broadcasts::{Broadcast, Launch, PlanHash, Schedule},
     ids::{BroadcastId, IntegrationId, WorkspaceId},
     permissions::{Permission, Resource},
 };
@@ -18,9 +18,14 @@ impl Broadcasts {
     ///
     /// # Errors
     /// Without `broadcasts:write`, when it is no draft, a template is missing, or a provider for
-    /// its mails.
+    /// its mails, or the given plan is no longer what would be done.
     #[tracing::instrument(name = "broadcasts.send_now", skip_all)]
-    pub async fn send_now(&self, caller: &Caller, id: &BroadcastId) -> Result<(), BroadcastsError> {
+    pub async fn send_now(
+        &self,
+        caller: &Caller,
+        id: &BroadcastId,
+        plan: Option<PlanHash>,
+    ) -> Result<(), BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.schedule");
         let provider = self.provider(&caller.workspace, purpose).await;
@@ -29,7 +34,9 @@ impl Broadcasts {
         let mut broadcast = locked(store.as_mut(), id).await?;
         let template_versions = latest_versions(store.as_mut(), &broadcast).await?;
         if broadcast.channels.email {
-            broadcast.start(Launch { template_versions, integration: provider? }, self.clock.now())?;
+            let integration = provider?;
+            check_plan(store.as_mut(), plan, &broadcast, &template_versions, integration).await?;
+            broadcast.start(Launch { template_versions, integration }, self.clock.now())?;
         } else {
             broadcast.publish_only(self.clock.now())?;
         }
@@ -42,14 +49,15 @@ impl Broadcasts {
     /// Lets a draft start at a moment, with the versions of its templates that are the latest then.
     ///
     /// # Errors
-    /// Without `broadcasts:write`, when it is no draft, the moment has passed, or a template or a
-    /// provider is missing.
+    /// Without `broadcasts:write`, when it is no draft, the moment has passed, a template or a
+    /// provider is missing, or the given plan is no longer what would be done.
     #[tracing::instrument(name = "broadcasts.schedule", skip_all)]
     pub async fn schedule(
         &self,
         caller: &Caller,
         id: &BroadcastId,
         schedule: Schedule,
+        plan: Option<PlanHash>,
     ) -> Result<(), BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.schedule");
@@ -58,9 +66,9 @@ impl Broadcasts {
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = locked(store.as_mut(), id).await?;
-        latest_versions(store.as_mut(), &broadcast).await?;
+        let versions = latest_versions(store.as_mut(), &broadcast).await?;
         if broadcast.channels.email {
-            provider?;
+            check_plan(store.as_mut(), plan, &broadcast, &versions, provider?).await?;
         }
         broadcast.schedule(schedule, self.clock.now())?;
         store.update_broadcast(&broadcast).await?;
@@ -119,4 +127,19 @@ impl Broadcasts {
         let workspace = active_workspace(self.broker.as_ref(), workspace, purpose).await?;
         workspace.settings.marketing_email_provider_id.ok_or(BroadcastsError::NoProvider)
     }
+}
+
+/// What would be done must still be what was seen.
+async fn check_plan(
+    store: &mut dyn UnitOfWork,
+    plan: Option<PlanHash>,
+    broadcast: &Broadcast,
+    versions: &[i64],
+    provider: IntegrationId,
+) -> Result<(), BroadcastsError> {
+    let Some(seen) = plan else { return Ok(()) };
+    let audience = &broadcast.audience;
+    let recipients = store.audience_counts(audience).await?.recipients;
+    let now = PlanHash::of(recipients, audience, &broadcast.variations, versions, provider);
+    if seen.covers(&now) { Ok(()) } else { Err(BroadcastsError::PlanChanged { recipients }) }
 }

@@ -7,12 +7,15 @@ use crate::{
     ports::{Purpose, StoreError},
 };
 use domain::{
+    broadcasts::Broadcast,
     contacts::{Contact, ContactPatch},
     deliveries::{Delivery, DeliverySource, Outcome, reason},
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, MessageId, TemplateId},
+    lists::List,
     messages::Message,
     permissions::{Permission, Resource},
+    templates::Template,
     workspaces::Workspace,
 };
 use serde_json::json;
@@ -132,14 +135,28 @@ impl Deliveries {
         let known = store.contact(&recipient).await?;
         let list = store.list(&broadcast.audience.list).await?;
         let contact = known.unwrap_or_else(|| Contact::new(&ContactPatch::of(recipient.clone()), now));
-        Ok(Item {
+        let message = MessageId::from_uuid(self.ports.ids.uuid());
+        let (broadcast, list) = (Arc::new(broadcast), list.map(Arc::new));
+        Ok(self.single(message, contact, &broadcast, list, &Arc::new(template), integration))
+    }
+
+    /// A mail of a broadcast that is in no queue.
+    pub(super) fn single(
+        &self,
+        message: MessageId,
+        contact: Contact,
+        broadcast: &Arc<Broadcast>,
+        list: Option<Arc<List>>,
+        template: &Arc<Template>,
+        integration: IntegrationId,
+    ) -> Item {
+        let now = self.ports.clock.now();
+        let through = list.as_ref().map_or(&broadcast.audience.list, |list| &list.id).clone();
+        Item {
             delivery: Delivery {
-                message: MessageId::from_uuid(self.ports.ids.uuid()),
-                source: DeliverySource::Broadcast {
-                    broadcast: id.clone(),
-                    list: broadcast.audience.list.clone(),
-                },
-                recipient,
+                message,
+                source: DeliverySource::Broadcast { broadcast: broadcast.id.clone(), list: through },
+                recipient: contact.email.clone(),
                 template: template.id.clone(),
                 template_version: template.version,
                 integration,
@@ -150,10 +167,10 @@ impl Deliveries {
             contact: Some(contact),
             memberships: Vec::new(),
             message: None,
-            template: Some(Arc::new(template)),
+            template: Some(template.clone()),
             notification: None,
-            broadcast: Some(Arc::new(broadcast)),
-            list: list.map(Arc::new),
-        })
+            broadcast: Some(broadcast.clone()),
+            list,
+        }
     }
 }

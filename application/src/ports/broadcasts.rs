@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use domain::{
     Timestamp,
     broadcasts::{
-        Audience, AudienceMember, Audit, Broadcast, Ledger, Recipient, RecipientState, VariationResult,
+        Audience, AudienceCounts, AudienceMember, Audit, Broadcast, Ledger, Recipient, RecipientState,
+        VariationResult,
     },
     email_address::EmailAddress,
     ids::{BroadcastId, MessageId},
@@ -45,6 +46,9 @@ pub trait BroadcastStore {
         after: Option<&EmailAddress>,
         size: usize,
     ) -> Result<Vec<AudienceMember>, StoreError>;
+
+    /// Who an audience reaches and who not, everybody counted once.
+    async fn audience_counts(&mut self, audience: &Audience) -> Result<AudienceCounts, StoreError>;
 
     /// Fails with [`StoreError::Duplicate`] when the identifier is taken, or the slug by another page.
     async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError>;

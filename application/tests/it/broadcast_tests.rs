@@ -69,7 +69,7 @@ fn mails_of(stage: &Stage, subject: &str) -> usize {
 async fn a_sample_is_mailed_first_and_the_rest_gets_the_chosen_content() {
     let stage = Stage::with_list(700).await;
     let broadcast = compared(&stage, WinnerChoice::ByHand).await;
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     assert_eq!(status(&stage, &broadcast).await, "testing");
     run(&stage).await;
     assert_eq!(status(&stage, &broadcast).await, "test_completed");
@@ -100,7 +100,7 @@ async fn a_sample_is_mailed_first_and_the_rest_gets_the_chosen_content() {
 async fn the_rates_choose_after_the_duration() {
     let stage = Stage::with_list(300).await;
     let broadcast = compared(&stage, by_opens()).await;
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     run(&stage).await;
     let look = stage.broadcasts.plan(&workspace()).await.unwrap();
     assert!(look.next.is_some_and(|next| next > stage.clock.now()) && !look.more);
@@ -120,7 +120,7 @@ async fn a_scheduled_broadcast_is_tested_as_well() {
     let stage = Stage::with_list(50).await;
     let broadcast = compared(&stage, WinnerChoice::ByHand).await;
     let schedule = Schedule::parse("2026-06-02", "09:00", None, false).unwrap();
-    stage.broadcasts.schedule(&owner(), &broadcast.id, schedule).await.unwrap();
+    stage.broadcasts.schedule(&owner(), &broadcast.id, schedule, None).await.unwrap();
     stage.clock.advance(Duration::hours(25));
     run(&stage).await;
     assert_eq!(status(&stage, &broadcast).await, "test_completed");
@@ -131,7 +131,7 @@ async fn a_scheduled_broadcast_is_tested_as_well() {
 async fn a_test_is_paused_resumed_and_cancelled() {
     let stage = Stage::with_list(100).await;
     let broadcast = compared(&stage, by_opens()).await;
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     run(&stage).await;
     let sample = stage.mailer.sent().len();
     stage.broadcasts.pause(&owner(), &broadcast.id).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_test_is_paused_resumed_and_cancelled() {
 async fn a_winner_chosen_during_the_test_ends_it() {
     let stage = Stage::with_list(700).await;
     let broadcast = compared(&stage, by_opens()).await;
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     stage.broadcasts.plan(&workspace()).await.unwrap();
     stage.broadcasts.select_winner(&owner(), &broadcast.id, &welcome()).await.unwrap();
     run(&stage).await;
@@ -165,6 +165,6 @@ async fn a_winner_is_one_of_the_contents_of_a_test() {
         stage.broadcasts.select_winner(&owner(), &broadcast.id, &template).await.unwrap_err().kind()
     };
     assert_eq!(choose("second").await, FailureKind::Conflict, "it is a draft");
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     assert_eq!(choose("third").await, FailureKind::Invalid);
 }

@@ -37,7 +37,7 @@ fn draft() -> BroadcastDraft {
 
 async fn started(stage: &Stage) -> Broadcast {
     let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     broadcast
 }
 
@@ -186,7 +186,7 @@ async fn broadcast_mails_can_be_unsubscribed_with_one_click() {
 async fn a_broadcast_starts_once() {
     let stage = Stage::with_list(1).await;
     let broadcast = started(&stage).await;
-    let again = stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap_err();
+    let again = stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap_err();
     assert_eq!((again.kind(), again.code()), (FailureKind::Conflict, "broadcast-status"));
 }
 
@@ -370,7 +370,7 @@ fn at_nine(zone: &str, recipients: bool) -> Schedule {
 
 async fn scheduled(stage: &Stage, schedule: Schedule) -> Broadcast {
     let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
-    stage.broadcasts.schedule(&owner(), &broadcast.id, schedule).await.unwrap();
+    stage.broadcasts.schedule(&owner(), &broadcast.id, schedule, None).await.unwrap();
     broadcast
 }
 
@@ -490,7 +490,7 @@ async fn a_moment_that_has_passed_is_refused() {
     let stage = Stage::with_list(1).await;
     let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
     let past = Schedule::parse("2026-05-31", "09:00", None, false).unwrap();
-    let refused = stage.broadcasts.schedule(&owner(), &broadcast.id, past).await.unwrap_err();
+    let refused = stage.broadcasts.schedule(&owner(), &broadcast.id, past, None).await.unwrap_err();
     assert_eq!(refused.kind(), FailureKind::Invalid);
 }
 
@@ -507,7 +507,7 @@ async fn who_is_on_several_lists_is_mailed_once_and_who_is_excluded_never() {
     several.audience.further_lists = vec![vip];
     several.audience.excluded_lists = vec![churned.clone()];
     let broadcast = stage.broadcasts.create(&owner(), several).await.unwrap();
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     plan_all(&stage).await;
     assert_eq!(ledger(&stage, &broadcast).await.planned, 3);
     stage.contacts.import(&owner(), &[who(2)], &[churned]).await.unwrap();
@@ -524,8 +524,8 @@ async fn every_use_case_needs_its_permission() {
     let id = BroadcastId::from_uuid(SequentialIds::nth(5));
     let kinds = [
         stage.broadcasts.create(&no_write, draft()).await.unwrap_err().kind(),
-        stage.broadcasts.send_now(&no_write, &id).await.unwrap_err().kind(),
-        stage.broadcasts.schedule(&no_write, &id, at_nine("UTC", false)).await.unwrap_err().kind(),
+        stage.broadcasts.send_now(&no_write, &id, None).await.unwrap_err().kind(),
+        stage.broadcasts.schedule(&no_write, &id, at_nine("UTC", false), None).await.unwrap_err().kind(),
         stage.broadcasts.update(&no_write, &id, draft(), Rescheduling::Keep).await.unwrap_err().kind(),
         stage.broadcasts.pause(&no_write, &id).await.unwrap_err().kind(),
         stage.broadcasts.resume(&no_write, &id).await.unwrap_err().kind(),

@@ -102,9 +102,12 @@ impl AbTest {
     }
 }
 
-/// A number that depends on every byte: FNV-1a, and the finish of splitmix64 against its weak low bits.
 fn draw(broadcast: &str, email: &str) -> u64 {
-    let bytes = broadcast.bytes().chain([0]).chain(email.bytes());
+    mix(broadcast.bytes().chain([0]).chain(email.bytes()))
+}
+
+/// A number that depends on every byte: FNV-1a, and the finish of splitmix64 against its weak low bits.
+pub(super) fn mix(bytes: impl Iterator<Item = u8>) -> u64 {
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -2,7 +2,7 @@
 
 use crate::{Text, body::text_of};
 use domain::{
-    broadcasts::{Rescheduling, Schedule},
+    broadcasts::{PlanHash, Rescheduling, Schedule},
     ids::BroadcastId,
     validation::{Check, Invalid},
 };
@@ -89,11 +89,18 @@ pub(super) struct StartBody {
     /// Whether each recipient's own clock counts, as far as the time zone of the contact is known.
     #[oai(default)]
     use_recipient_timezone: bool,
+    /// The `hash` of `broadcasts.plan`: refused with 409 when other lists, templates, versions or another
+    /// provider would be used by now, or when the number of recipients differs by more than one in a
+    /// hundred and by more than ten.
+    #[oai(nullable)]
+    plan_hash: Option<Text>,
 }
 
+/// What is started, when unless at once, and after which plan.
+pub(super) type Start = (BroadcastId, Option<Schedule>, Option<PlanHash>);
+
 impl StartBody {
-    /// The broadcast, and its moment unless it starts at once.
-    pub(super) fn read(self) -> Result<(BroadcastId, Option<Schedule>), Invalid> {
+    pub(super) fn read(self) -> Result<Start, Invalid> {
         let mut check = Check::default();
         let id = check.field("/id", BroadcastId::parse(&self.id.0));
         let later = ScheduleDraft {
@@ -104,7 +111,9 @@ impl StartBody {
             use_recipient_timezone: self.use_recipient_timezone,
         };
         let moment = (!self.send_now).then(|| check.nested("", later.moment())).flatten();
+        let plan = text_of(self.plan_hash).filter(|hash| !hash.is_empty());
+        let plan = check.field("/plan_hash", plan.map(|hash| PlanHash::parse(&hash)).transpose());
         check.finish()?;
-        Ok((id.ok_or_else(|| Invalid::one("/id", "is required"))?, moment))
+        Ok((id.ok_or_else(|| Invalid::one("/id", "is required"))?, moment, plan.flatten()))
     }
 }

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use domain::{
     Timestamp,
     broadcasts::{
-        Audience, AudienceMember, Audit, Broadcast, BroadcastState, Launch, Ledger, Progress, Recipient,
-        RecipientState, VariationResult,
+        Audience, AudienceCounts, AudienceMember, Audit, Broadcast, BroadcastState, Launch, Ledger, Progress,
+        Recipient, RecipientState, VariationResult,
     },
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, MessageId, TemplateId},
@@ -134,6 +134,10 @@ impl BroadcastStore for Session {
         size: usize,
     ) -> Result<Vec<AudienceMember>, StoreError> {
         audience::after(self, audience, after, size).await
+    }
+
+    async fn audience_counts(&mut self, audience: &Audience) -> Result<AudienceCounts, StoreError> {
+        audience::counts(self, audience).await
     }
 
     async fn insert_broadcast(&mut self, broadcast: &Broadcast) -> Result<(), StoreError> {
