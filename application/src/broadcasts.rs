@@ -16,14 +16,18 @@ use crate::{
     access::{Caller, Denied},
     directory::active_workspace,
     failure::{Failure, FailureKind},
-    page::Counted,
-    ports::{Clock, ConnectionBroker, IdGenerator, Purpose, SiteChanges, StoreError, UnitOfWork, WorkKind},
+    page::{Counted, Page},
+    ports::{
+        AccountLine, Clock, ConnectionBroker, IdGenerator, Purpose, SiteChanges, StoreError, UnitOfWork,
+        WorkKind,
+    },
     work::Work,
 };
 use domain::{
     broadcasts::{
         Audience, Broadcast, BroadcastDraft, EditError, IllegalTransition, Ledger, Rescheduling, Variation,
     },
+    email_address::EmailAddress,
     ids::{BroadcastId, ListId, MessageId, TemplateId},
     permissions::{Permission, Resource},
     publications::Channels,
@@ -237,6 +241,27 @@ impl Broadcasts {
         let mut store = self.broker.read(&caller.workspace, purpose).await?;
         store.broadcast(id).await?.ok_or(BroadcastsError::NotFound)?;
         Ok(store.ledger(id).await?)
+    }
+
+    /// Lines of the account of a broadcast whose state has this name, all without one, by address.
+    ///
+    /// # Errors
+    /// Without `broadcasts:read`, or when there is none.
+    #[tracing::instrument(name = "broadcasts.recipients", skip_all)]
+    pub async fn recipients(
+        &self,
+        caller: &Caller,
+        id: &BroadcastId,
+        state: Option<&'static str>,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<(Broadcast, Page<AccountLine>), BroadcastsError> {
+        caller.require(Permission::Read(Resource::Broadcasts))?;
+        let purpose = Purpose::interactive("broadcasts.recipients");
+        let mut store = self.broker.read(&caller.workspace, purpose).await?;
+        let broadcast = store.broadcast(id).await?.ok_or(BroadcastsError::NotFound)?;
+        let page = store.account_after(id, state, after, size).await?;
+        Ok((broadcast, page))
     }
 
     fn next_message(&self) -> MessageId {

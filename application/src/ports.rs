@@ -23,7 +23,7 @@ mod work;
 mod workspaces;
 
 pub use attachments::{AttachmentStore, FileContent};
-pub use broadcasts::BroadcastStore;
+pub use broadcasts::{AccountLine, BroadcastStore};
 pub use broker::{
     Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork,
     WorkspaceDatabases, WorkspaceStore,

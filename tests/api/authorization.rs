@@ -172,6 +172,7 @@ fn cases() -> Vec<Case> {
             Write("broadcasts"),
             json!({"workspace_id": "WS", "broadcast_id": BROADCAST, "recipient_email": "a@b.example"}),
         ),
+        get("/api/broadcasts.recipients", Read("broadcasts"), &named(BROADCAST)),
         get("/api/broadcasts.plan", Read("broadcasts"), &named(BROADCAST)),
         get("/api/broadcasts.getTestResults", Read("broadcasts"), &named(BROADCAST)),
         post(

@@ -189,6 +189,18 @@ async fn who_failed_is_mailed_again_on_request_and_nobody_else(server: &'static 
     tenant.post("broadcasts.retryFailed", json!({"id": id})).await.problem(409);
     start(&tenant, &id).await;
     assert_eq!(tenant.account(&id, 20).await["failed"], 1);
+    let failed = tenant.get("broadcasts.recipients", &format!("id={id}&state=failed")).await.ok();
+    assert_eq!(
+        (failed["recipients"].as_array().map(Vec::len), failed["has_more"].as_bool()),
+        (Some(1), Some(false))
+    );
+    assert_eq!(failed["recipients"][0]["contact_email"], full);
+    assert!(failed["recipients"][0]["reason"].as_str().unwrap().contains("mailbox full"), "{failed}");
+    let page = tenant.get("broadcasts.recipients", &format!("id={id}&limit=15")).await.ok();
+    let cursor = page["next_cursor"].as_str().unwrap().replace('+', "%2B").replace('=', "%3D");
+    let rest = tenant.get("broadcasts.recipients", &format!("id={id}&limit=15&cursor={cursor}")).await.ok();
+    assert_eq!(rest["recipients"].as_array().map(Vec::len), Some(5));
+    tenant.get("broadcasts.recipients", &format!("id={id}&state=lost&cursor=x")).await.problem(400);
     sink.script(|script| *script = Script::default());
     let answer = tenant.post("broadcasts.retryFailed", json!({"id": id})).await.ok();
     assert_eq!(answer, json!({"success": true, "retried": 1}));

@@ -10,7 +10,7 @@ use crate::{
 };
 use application::{
     page::Counted,
-    ports::{Claim, StoreError, UnitOfWork},
+    ports::{AccountLine, Claim, StoreError, UnitOfWork},
 };
 use chrono::Duration;
 use domain::{
@@ -59,6 +59,7 @@ cases![
     skipped_recipients_are_counted_by_reason,
     an_account_knows_how_many_were_planned_and_which_mails_have_begun,
     failed_recipients_come_by_address,
+    an_account_is_read_by_state_and_address,
     only_failed_and_unknown_recipients_are_queued_again,
     broadcast_identifiers_come_in_order,
 ];
@@ -576,6 +577,24 @@ async fn failed_recipients_come_by_address(store: &Store) {
     let behind = unit.failed_recipients_after(&id, true, Some(&address("cem")), 9).await.unwrap();
     assert_eq!(behind, [later]);
     assert_eq!(unit.failed_recipients_after(&id, true, None, 2).await.unwrap(), [unknown, failed]);
+}
+
+async fn an_account_is_read_by_state_and_address(store: &Store) {
+    let mut unit = store.write().await;
+    keep_lines(&mut *unit).await;
+    let why = Some("550 full".to_owned());
+    let failed = Message { status_info: why.clone(), ..message(3, "cem", 0) };
+    unit.insert_messages_if_absent(&[failed]).await.unwrap();
+    let id = broadcast_id(1);
+    let page = unit.account_after(&id, Some("failed"), None, 1).await.unwrap();
+    let line = Recipient { state: RecipientState::Failed, ..recipient("cem", 3) };
+    assert_eq!(page.items, [AccountLine { recipient: line, status_info: why }]);
+    assert!(page.has_more);
+    let rest = unit.account_after(&id, Some("failed"), Some(&address("cem")), 1).await.unwrap();
+    assert_eq!((rest.items[0].recipient.email.clone(), rest.has_more), (address("eve"), false));
+    let all = unit.account_after(&id, None, None, 9).await.unwrap();
+    let names: Vec<_> = all.items.into_iter().map(|line| line.recipient.email).collect();
+    assert_eq!(names, ["ana", "ben", "cem", "dan", "eve"].map(address));
 }
 
 async fn only_failed_and_unknown_recipients_are_queued_again(store: &Store) {

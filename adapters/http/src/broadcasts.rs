@@ -7,12 +7,16 @@ mod schedule;
 mod testing;
 mod web;
 
-use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
+use crate::{Bearer, Body, Created, Problem, body::complete, cursor, features::Shared, tags::Tag};
 use bodies::{
     BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, TrialBody, UpdateBody, broadcast,
 };
-use domain::{ids::BroadcastId, validation::Invalid};
-use ledger::{LedgerAnswer, RetriedAnswer, RetryBody};
+use domain::{
+    broadcasts::RecipientState,
+    ids::BroadcastId,
+    validation::{Check, Invalid},
+};
+use ledger::{LedgerAnswer, RecipientsPage, RetriedAnswer, RetryBody};
 use plan::PlanAnswer;
 use poem_openapi::{OpenApi, param::Query, payload::Json};
 use schedule::StartBody;
@@ -267,6 +271,42 @@ impl BroadcastsApi {
         let ledger = self.0.broadcasts.ledger(&caller, &id).await?;
         Ok(Json(LedgerAnswer { broadcast_id: id.to_string(), ledger: ledger.into() }))
     }
+
+    /// Who was planned, and what became of each, by address
+    #[oai(path = "/broadcasts.recipients", method = "get", operation_id = "broadcastsRecipients")]
+    async fn recipients(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The broadcast.
+        id: Query<String>,
+        /// Only in this state: `queued`, `sent`, `failed`, `unknown`, `skipped` or `cancelled`.
+        state: Query<Option<String>>,
+        /// 1 to 1,000; 100 by default, more than 1,000 counts as 1,000.
+        limit: Query<Option<u32>>,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<RecipientsPage>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let mut check = Check::default();
+        let id = check.field("/id", BroadcastId::parse(&id.0));
+        let state = state.0.filter(|text| !text.is_empty());
+        let state = check.field("/state", state.map(|text| state_name(&text)).transpose());
+        let after = cursor.0.filter(|text| !text.is_empty());
+        let after = check.field("/cursor", after.map(|text| cursor::read_address(&text)).transpose());
+        let size = limit.0.unwrap_or(100).min(1_000) as usize;
+        check.require(size > 0, "/limit", "must be at least 1");
+        let (id, (state, after)) = complete(check, id.zip(state.zip(after)))?;
+        let found = self.0.broadcasts.recipients(&caller, &id, state, after.as_ref(), size).await?;
+        Ok(Json(RecipientsPage::new(&found.0, found.1)))
+    }
+}
+
+/// The state of a recipient with this name.
+fn state_name(text: &str) -> Result<&'static str, &'static str> {
+    let known = RecipientState::NAMES.into_iter().find(|name| *name == text);
+    known.ok_or("must be queued, sent, failed, unknown, skipped or cancelled")
 }
 
 fn broadcast_id(text: &str) -> Result<BroadcastId, Invalid> {

@@ -47,6 +47,16 @@ pub(crate) fn read_message(cursor: &str) -> Result<MessageCursor, CursorError> {
     Ok(MessageCursor { created_at, id: MessageId::parse(&id).map_err(|_| CursorError)? })
 }
 
+pub(crate) fn write_address(last: &EmailAddress) -> String {
+    STANDARD.encode(last.as_str())
+}
+
+pub(crate) fn read_address(cursor: &str) -> Result<EmailAddress, CursorError> {
+    let bytes = STANDARD.decode(cursor.trim().replace(' ', "+")).map_err(|_| CursorError)?;
+    let text = String::from_utf8(bytes).map_err(|_| CursorError)?;
+    EmailAddress::parse(&text).map_err(|_| CursorError)
+}
+
 pub(crate) fn write_place(last: &ConnectionPlace) -> String {
     STANDARD.encode(format!("{}~{}", last.figure, last.workspace))
 }

@@ -2,8 +2,8 @@
 
 use crate::{MemorySession, publications::slug_of, state::WorkspaceState, transactional::counted};
 use application::{
-    page::Counted,
-    ports::{BroadcastStore, StoreError},
+    page::{Counted, Page},
+    ports::{AccountLine, BroadcastStore, StoreError},
 };
 use async_trait::async_trait;
 use domain::{
@@ -161,6 +161,25 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
         self.change(|state| {
             state.recipients.retain(|(broadcast, _), _| broadcast != id);
             Ok(state.broadcasts.remove(id).is_some())
+        })
+    }
+
+    async fn account_after(
+        &mut self,
+        broadcast: &BroadcastId,
+        wanted: Option<&'static str>,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Page<AccountLine>, StoreError> {
+        self.look(|state| {
+            let lines = state.recipients.values().filter(|l| l.broadcast == *broadcast);
+            let lines = lines.filter(|l| after.is_none_or(|after| l.email > *after));
+            let lines = lines.filter(|l| wanted.is_none_or(|wanted| l.state.name() == wanted));
+            let lines = lines.take(size + 1).map(|line| AccountLine {
+                recipient: line.clone(),
+                status_info: state.messages.get(&line.message).and_then(|m| m.status_info.clone()),
+            });
+            Page::of(lines.collect(), size)
         })
     }
 

@@ -1,7 +1,7 @@
 //! Broadcasts of a workspace and their accounts.
 
 use super::StoreError;
-use crate::page::Counted;
+use crate::page::{Counted, Page};
 use async_trait::async_trait;
 use domain::{
     Timestamp,
@@ -12,6 +12,15 @@ use domain::{
     email_address::EmailAddress,
     ids::{BroadcastId, MessageId},
 };
+
+/// A line of an account, and why it stands as it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountLine {
+    /// The line.
+    pub recipient: Recipient,
+    /// What the message history says about the mail.
+    pub status_info: Option<String>,
+}
 
 /// Keeps broadcasts and a line for each recipient.
 #[async_trait]
@@ -75,6 +84,16 @@ pub trait BroadcastStore {
 
     /// Removes the broadcast with its account. Answers whether it was there.
     async fn delete_broadcast(&mut self, id: &BroadcastId) -> Result<bool, StoreError>;
+
+    /// Lines of a broadcast's account whose state has this name, all without one, in the order of their
+    /// addresses behind one.
+    async fn account_after(
+        &mut self,
+        broadcast: &BroadcastId,
+        state: Option<&'static str>,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Page<AccountLine>, StoreError>;
 
     /// Lines of failed recipients of a broadcast, and with `unknown` those of unknown ones, in the order
     /// of their addresses behind one.

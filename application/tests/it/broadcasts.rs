@@ -535,8 +535,9 @@ async fn every_use_case_needs_its_permission() {
         stage.broadcasts.get(&no_read, &id).await.unwrap_err().kind(),
         stage.broadcasts.select_winner(&no_write, &id, &welcome()).await.unwrap_err().kind(),
         stage.broadcasts.test_results(&no_read, &id).await.unwrap_err().kind(),
+        stage.broadcasts.recipients(&no_read, &id, None, None, 1).await.unwrap_err().kind(),
         stage.broadcasts.list(&no_read, None, 1, 0).await.unwrap_err().kind(),
         stage.broadcasts.ledger(&no_read, &id).await.unwrap_err().kind(),
     ];
-    assert_eq!(kinds, [FailureKind::Forbidden; 14]);
+    assert_eq!(kinds, [FailureKind::Forbidden; 15]);
 }

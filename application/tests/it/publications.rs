@@ -92,7 +92,7 @@ async fn a_page_is_public_from_the_start_until_its_broadcast_is_cancelled() {
     let stage = stage(true).await;
     let broadcast = stored(&stage, "june", true).await;
     assert_eq!(listed(&stage).await, []);
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     assert_eq!(listed(&stage).await, std::slice::from_ref(&broadcast.id));
     stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap();
     assert_eq!(listed(&stage).await, []);
@@ -108,7 +108,7 @@ async fn a_page_alone_is_published_without_a_provider_and_mails_nobody() {
     system.update_workspace(&acme).await.unwrap();
     system.commit().await.unwrap();
     let broadcast = stored(&stage, "june", false).await;
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     while stage.broadcasts.plan(&workspace()).await.unwrap().more {}
     assert_eq!(stage.broadcasts.get(&owner(), &broadcast.id).await.unwrap().state.name(), "processed");
     assert_eq!(stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap().planned, 0);
@@ -123,7 +123,7 @@ async fn a_page_knows_the_workspace_and_no_contact() {
     template.id = welcome();
     stage.templates.update(&owner(), template).await.unwrap();
     let broadcast = stored(&stage, "june", false).await;
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     let full = stage.publications.post(&site(&stage).await, &broadcast.id).await.unwrap();
     assert!(full.content.html.contains("June &lt;news&gt;  ."), "{}", full.content.html);
     assert_eq!(full.post.path(), format!("/june-{}", broadcast.id));
@@ -146,7 +146,7 @@ async fn those_who_keep_copies_are_told() {
     let broadcast = stored(&stage, "june", true).await;
     let _ = stage.sites.take();
     stage.broadcasts.update(&owner(), &broadcast.id, draft("july", true), Rescheduling::Keep).await.unwrap();
-    stage.broadcasts.send_now(&owner(), &broadcast.id).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     stage.broadcasts.cancel(&owner(), &broadcast.id).await.unwrap();
     stage.broadcasts.delete(&owner(), &broadcast.id).await.unwrap();
     stage.templates.update(&owner(), mail("News", "<mj-text>a</mj-text>")).await.unwrap();
@@ -209,7 +209,7 @@ async fn a_page_alone_is_published_when_its_moment_has_come() {
     let moment = stage.clock.now() + Duration::hours(2);
     let (date, time) = (moment.format("%Y-%m-%d").to_string(), moment.format("%H:%M").to_string());
     let schedule = Schedule::parse(&date, &time, None, false).unwrap();
-    stage.broadcasts.schedule(&owner(), &broadcast.id, schedule).await.unwrap();
+    stage.broadcasts.schedule(&owner(), &broadcast.id, schedule, None).await.unwrap();
     while stage.broadcasts.plan(&workspace()).await.unwrap().more {}
     assert_eq!(listed(&stage).await, []);
     stage.clock.advance(Duration::hours(2));

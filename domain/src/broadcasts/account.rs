@@ -24,6 +24,9 @@ pub enum RecipientState {
 }
 
 impl RecipientState {
+    /// Every name.
+    pub const NAMES: [&'static str; 6] = ["queued", "sent", "failed", "unknown", "skipped", "cancelled"];
+
     /// The stored name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,7 +1,8 @@
 //! What the operations about accounts read and answer.
 
-use crate::Text;
-use domain::broadcasts::{Ledger, Skipped};
+use crate::{Moment, Text, cursor};
+use application::{page::Page, ports::AccountLine};
+use domain::broadcasts::{Broadcast, Ledger, SkipReason, Skipped};
 use poem_openapi::Object;
 
 /// Recipients by state. `planned` is the sum of the others, at any moment.
@@ -93,4 +94,56 @@ pub(super) struct RetriedAnswer {
 pub(super) struct LedgerAnswer {
     pub(super) broadcast_id: String,
     pub(super) ledger: LedgerBody,
+}
+
+/// A line of the account of a broadcast.
+#[derive(Object)]
+#[oai(rename = "BroadcastRecipient", skip_serializing_if_is_none)]
+struct RecipientBody {
+    /// The contact; a stand-in when it was deleted.
+    contact_email: String,
+    /// `queued` also while it is being handed over, `sent`, `failed`, `unknown`, `skipped` or
+    /// `cancelled`.
+    state: String,
+    /// Why it was skipped, or what the provider said.
+    reason: Option<String>,
+    /// The list through which the contact is reached.
+    list_id: String,
+    /// The template that its mail is made from.
+    template_id: Option<String>,
+    /// Whether it is part of the sample of a test.
+    in_test: bool,
+    message_id: String,
+    planned_at: Moment,
+}
+
+/// A page of the account of a broadcast.
+#[derive(Object)]
+#[oai(rename = "BroadcastRecipients", skip_serializing_if_is_none)]
+pub(super) struct RecipientsPage {
+    recipients: Vec<RecipientBody>,
+    /// For the next page; none follows when it is missing.
+    next_cursor: Option<String>,
+    has_more: bool,
+}
+
+impl RecipientsPage {
+    pub(super) fn new(broadcast: &Broadcast, page: Page<AccountLine>) -> Self {
+        let last = page.items.last().filter(|_| page.has_more);
+        let next_cursor = last.map(|line| cursor::write_address(&line.recipient.email));
+        let body = |AccountLine { recipient, status_info }: AccountLine| RecipientBody {
+            contact_email: recipient.email.into(),
+            state: recipient.state.name().to_owned(),
+            reason: recipient.state.skip_reason().map(|why| SkipReason::name(why).to_owned()).or(status_info),
+            list_id: recipient.list.into(),
+            template_id: broadcast
+                .variations
+                .get(usize::from(recipient.variation))
+                .map(|v| v.template_id.to_string()),
+            in_test: recipient.in_test,
+            message_id: recipient.message.to_string(),
+            planned_at: recipient.planned_at.into(),
+        };
+        Self { next_cursor, has_more: page.has_more, recipients: page.items.into_iter().map(body).collect() }
+    }
 }

@@ -9,8 +9,8 @@ use crate::{
     session::{Fields as _, Session, from_json, to_json},
 };
 use application::{
-    page::Counted,
-    ports::{BroadcastStore, StoreError},
+    page::{Counted, Page},
+    ports::{AccountLine, BroadcastStore, StoreError},
 };
 use async_trait::async_trait;
 use domain::{
@@ -186,6 +186,16 @@ impl BroadcastStore for Session {
         self.exec(&lines).await?;
         let broadcast = Query::delete().from_table("broadcasts").and_where(Expr::col("id").eq(id)).take();
         Ok(self.exec(&broadcast).await? > 0)
+    }
+
+    async fn account_after(
+        &mut self,
+        broadcast: &BroadcastId,
+        state: Option<&'static str>,
+        after: Option<&EmailAddress>,
+        size: usize,
+    ) -> Result<Page<AccountLine>, StoreError> {
+        account::after(self, broadcast, state, after, size).await
     }
 
     async fn failed_recipients_after(

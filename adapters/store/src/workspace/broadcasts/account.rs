@@ -3,10 +3,14 @@
 use crate::{
     session::{Fields as _, Session},
     workspace::expressions::{
-        checked, constant, count, count_of_rows, given, read_all, rows, rows_per_statement, text_or_null,
+        checked, constant, count, count_of_rows, given, page_and_one, read_all, rows, rows_per_statement,
+        text_or_null,
     },
 };
-use application::ports::StoreError;
+use application::{
+    page::Page,
+    ports::{AccountLine, StoreError},
+};
 use domain::{
     broadcasts::{Audit, Ledger, Recipient, RecipientState, SkipReason, VariationResult},
     email_address::EmailAddress,
@@ -99,6 +103,34 @@ pub(super) async fn cancel(session: &mut Session, broadcast: &BroadcastId) -> Re
         .and_where(Expr::col("message_id").not_in_subquery(in_queue))
         .take();
     session.exec(&statement).await.map(drop)
+}
+
+pub(super) async fn after(
+    session: &mut Session,
+    broadcast: &BroadcastId,
+    state: Option<&'static str>,
+    after: Option<&EmailAddress>,
+    size: usize,
+) -> Result<Page<AccountLine>, StoreError> {
+    let line = |column| Expr::col(("broadcast_recipients", column));
+    let query = Query::select()
+        .columns(COLUMNS.map(|column| ("broadcast_recipients", column)))
+        .column(("message_history", "status_info"))
+        .from("broadcast_recipients")
+        .left_join(
+            "message_history",
+            Expr::col(("message_history", "id")).equals(("broadcast_recipients", "message_id")),
+        )
+        .and_where(line("broadcast_id").eq(broadcast.as_str()))
+        .and_where_option(state.map(|state| line("state").eq(state)))
+        .and_where_option(after.map(|after| line("contact_email").gt(after.as_str())))
+        .order_by(("broadcast_recipients", "contact_email"), Order::Asc)
+        .limit(page_and_one(size))
+        .take();
+    let lines = read_all(&session.all(&query).await?, |row| {
+        Ok(AccountLine { recipient: recipient(row)?, status_info: row.field("status_info")? })
+    })?;
+    Ok(Page::of(lines, size))
 }
 
 pub(super) async fn failed_after(
