@@ -21,7 +21,7 @@ use crate::{
     messages::open_data,
     ports::{
         Claim, Clock, ConnectionBroker, IdGenerator, MailRoute, Mailer, OutgoingMail, Purpose, Random,
-        Renderer, SendError, Settled, StoreError, UnitOfWork, Vault, VaultError,
+        Renderer, SendError, Settled, StoreError, TrackingTokens, UnitOfWork, Vault, VaultError,
     },
 };
 pub(crate) use at_once::Trial;
@@ -72,6 +72,7 @@ pub struct DeliveryPorts {
     pub mailer: Arc<dyn Mailer>,
     pub renderer: Arc<dyn Renderer>,
     pub ids: Arc<dyn IdGenerator>,
+    pub tracking_tokens: Arc<dyn TrackingTokens>,
 }
 
 /// How deliveries are made.

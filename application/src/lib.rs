@@ -23,6 +23,7 @@ pub mod rate_limit;
 pub mod readiness;
 pub mod subscriptions;
 pub mod templates;
+pub mod tracking;
 pub mod transactional;
 pub mod users;
 pub mod work;

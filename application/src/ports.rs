@@ -16,6 +16,7 @@ mod renderer;
 mod sites;
 mod system;
 mod templates;
+mod tracking;
 mod transactional;
 mod users;
 mod vault;
@@ -48,6 +49,7 @@ pub use renderer::{
 pub use sites::SiteChanges;
 pub use system::{Clock, IdGenerator, Random};
 pub use templates::TemplateStore;
+pub use tracking::{TrackingStore, TrackingTokens};
 pub use transactional::NotificationStore;
 pub use users::UserStore;
 pub use vault::{Claims, TokenError, Tokens, Vault, VaultError};

@@ -27,6 +27,8 @@ impl Limit {
     pub const SIGN_IN: Self = Self { name: "signin", attempts: 5, window: Duration::minutes(5) };
     /// Typing a sign-in code; by address.
     pub const VERIFY: Self = Self { name: "verify", attempts: 5, window: Duration::minutes(5) };
+    /// Opens and clicks that are noted; by message. All are answered.
+    pub const TRACKING: Self = Self { name: "tracking", attempts: 120, window: Duration::minutes(1) };
     /// One signature of a root sign-in; it is good for a minute before and after its timestamp.
     pub const ROOT_SIGNATURE: Self =
         Self { name: "root-signature", attempts: 1, window: Duration::seconds(121) };

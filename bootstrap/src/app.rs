@@ -8,7 +8,7 @@ pub use running::Running;
 
 use crate::{settings::Settings, telemetry::Measured};
 use anyhow::Context as _;
-use application::{broadcasts::Broadcasts, users::Users};
+use application::{broadcasts::Broadcasts, tracking::Tracking, users::Users};
 use crypto::UuidGenerator;
 use domain::secret::Secret;
 use http_api::{HttpSettings, ShutdownGate};
@@ -30,6 +30,7 @@ pub struct App {
     worker: Option<Worker>,
     endpoint: BoxEndpoint<'static, Response>,
     gate: ShutdownGate,
+    tracking: Arc<Tracking>,
 }
 
 impl App {
@@ -51,6 +52,7 @@ impl App {
         Ok(Self {
             users: ports.users(),
             broadcasts: ports.broadcasts(),
+            tracking: ports.tracking.clone(),
             mailers: [ports.smtp.clone(), ports.system_smtp.clone()],
             store: ports.store,
             settings,

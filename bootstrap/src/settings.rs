@@ -32,6 +32,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The configured key; `None` for the one kept in the data folder.
     pub secret_key: Option<Secret>,
+    /// The key before it, under which mails were signed and secrets sealed.
+    pub previous_secret_key: Option<Secret>,
     /// The administrator.
     pub root_email: EmailAddress,
     /// Most workspaces; `None` for any number.
@@ -244,6 +246,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let cors_allow_origin = reader.text("CORS_ALLOW_ORIGIN");
     let data_dir = reader.path("DATA_DIR");
     let secret_key = reader.secret("SECRET_KEY");
+    let previous_secret_key = reader.secret("SECRET_KEY_PREVIOUS");
     let root_email = reader.email("ROOT_EMAIL");
     let limited = |number: Option<u32>| number.filter(|n| *n > 0);
     let max_workspaces = limited(reader.number("MAX_WORKSPACES"));
@@ -274,6 +277,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         cors_allow_origin: cors_allow_origin?,
         data_dir: data_dir?,
         secret_key,
+        previous_secret_key,
         root_email: root_email?,
         max_workspaces,
         max_users,

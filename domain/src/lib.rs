@@ -22,6 +22,7 @@ pub mod secret;
 pub mod slug;
 pub mod templates;
 pub mod timezones;
+pub mod tracking;
 pub mod transactional;
 pub mod users;
 pub mod utm;

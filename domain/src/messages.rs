@@ -129,7 +129,8 @@ pub struct MessageFilter {
     pub updated_before: Option<Timestamp>,
 }
 
-/// How many messages of a broadcast have seen which event.
+/// How many messages of a broadcast have seen which event. It is counted when it happens and stays
+/// counted when messages leave the history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the events")]
 pub struct MessageStats {
@@ -141,4 +142,10 @@ pub struct MessageStats {
     pub opened: u64,
     pub clicked: u64,
     pub unsubscribed: u64,
+    /// Opened by the image proxy of a mailbox provider; all of them are in `opened`, too.
+    pub proxy_opened: u64,
+    /// Opened by a machine, whether or not also by somebody.
+    pub machine_opened: u64,
+    /// Clicked by a machine, whether or not also by somebody.
+    pub machine_clicked: u64,
 }

@@ -7,6 +7,7 @@ mod deliveries;
 mod lists;
 mod messages;
 mod templates;
+mod tracking;
 mod transactional;
 
 use crate::Step;
@@ -25,6 +26,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "0006_deliveries", statements: deliveries::create },
     Step { name: "0007_messages", statements: messages::create },
     Step { name: "0008_attachments", statements: attachments::create },
+    Step { name: "0009_tracking", statements: tracking::create },
 ];
 
 /// A table with its indexes, as one engine writes them.

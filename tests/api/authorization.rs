@@ -185,6 +185,12 @@ fn cases() -> Vec<Case> {
         post("/api/broadcasts.validate_slug", Read("broadcasts"), slug.clone()),
         post("/api/broadcast.validate_slug", Read("broadcasts"), slug),
         get("/api/messages.list", Read("message_history"), "workspace_id=WS"),
+        get("/api/messages.events", Read("message_history"), "workspace_id=WS&id=m"),
+        get(
+            "/api/messages.broadcastLinks",
+            Read("message_history"),
+            &format!("workspace_id=WS&broadcast_id={BROADCAST}"),
+        ),
         get(
             "/api/messages.broadcastStats",
             Read("message_history"),

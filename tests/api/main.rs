@@ -16,4 +16,5 @@ mod production;
 mod publications;
 mod shape;
 mod templates;
+mod tracking;
 mod transactional;

@@ -14,6 +14,7 @@ mod messages;
 mod publications;
 mod samples;
 mod templates;
+mod tracking;
 mod transactional;
 mod units;
 mod users;

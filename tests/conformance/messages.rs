@@ -36,6 +36,7 @@ cases![
     times_are_inclusive,
     all_conditions_must_hold,
     events_of_a_broadcast_are_counted,
+    what_is_taken_back_is_not_counted,
     a_broadcast_without_messages_counts_nothing,
     messages_are_found_by_state,
 ];
@@ -333,7 +334,21 @@ async fn events_of_a_broadcast_are_counted(store: &Store) {
         opened: 2,
         clicked: 1,
         unsubscribed: 1,
+        ..MessageStats::default()
     };
+    assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap(), stats);
+}
+
+async fn what_is_taken_back_is_not_counted(store: &Store) {
+    let of = |number| Message { broadcast: Some(broadcast_id(1)), ..message(number, "ana", 0) };
+    let mut unit = unit_with(store, &[of(1), of(2)]).await;
+    record(&mut *unit, MessageState::Failed, Some("550 no"), 1).await;
+    assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap().failed, 1);
+    record(&mut *unit, MessageState::Queued, None, 2).await;
+    assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap(), MessageStats::default());
+    record(&mut *unit, MessageState::Sent, None, 3).await;
+    record(&mut *unit, MessageState::Sent, None, 4).await;
+    let stats = MessageStats { sent: 1, ..MessageStats::default() };
     assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap(), stats);
 }
 

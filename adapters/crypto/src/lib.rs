@@ -5,8 +5,10 @@
 
 mod chance;
 mod tokens;
+mod tracking;
 mod vault;
 
 pub use chance::{OsRandom, SystemClock, UuidGenerator};
 pub use tokens::JwtTokens;
+pub use tracking::HmacTrackingTokens;
 pub use vault::AesVault;

@@ -15,6 +15,7 @@ const NONCE_LENGTH: usize = 12;
 pub struct AesVault {
     passphrase: Secret,
     cipher: Aes256Gcm,
+    former: Vec<Aes256Gcm>,
 }
 
 impl AesVault {
@@ -22,7 +23,14 @@ impl AesVault {
     #[must_use]
     pub fn new(secret_key: Secret) -> Self {
         let cipher = cipher(&secret_key);
-        Self { passphrase: secret_key, cipher }
+        Self { passphrase: secret_key, cipher, former: Vec::new() }
+    }
+
+    /// The same vault, which also opens what was sealed under another key.
+    #[must_use]
+    pub fn opening(mut self, former: &Secret) -> Self {
+        self.former.push(cipher(former));
+        self
     }
 }
 
@@ -32,7 +40,8 @@ impl Vault for AesVault {
     }
 
     fn open(&self, sealed: &Sealed) -> Result<Secret, VaultError> {
-        open(&self.cipher, sealed)
+        let mut ciphers = std::iter::once(&self.cipher).chain(&self.former);
+        ciphers.find_map(|cipher| open(cipher, sealed).ok()).ok_or(VaultError)
     }
 
     fn seal_with(&self, key: &Secret, text: &Secret) -> Sealed {
@@ -135,6 +144,15 @@ mod tests {
     fn another_key_opens_nothing() {
         let sealed = vault().seal(&Secret::new("hunter2"));
         assert_eq!(AesVault::new(Secret::new("another")).open(&sealed), Err(VaultError));
+    }
+
+    #[test]
+    fn what_was_sealed_under_a_former_key_opens() {
+        let former = Secret::new("another");
+        let sealed = AesVault::new(former.clone()).seal(&Secret::new("hunter2"));
+        let vault = vault().opening(&former);
+        assert_eq!(vault.open(&sealed), Ok(Secret::new("hunter2")));
+        assert_eq!(AesVault::new(former).open(&vault.seal(&Secret::new("x"))), Err(VaultError));
     }
 
     #[test]

@@ -29,6 +29,15 @@ fn read(cursor: &str) -> Result<(Timestamp, String), CursorError> {
     Ok((domain::to_microseconds(at.to_utc()), key.to_owned()))
 }
 
+pub(crate) fn write_link(last: &str) -> String {
+    STANDARD.encode(last)
+}
+
+pub(crate) fn read_link(cursor: &str) -> Result<String, CursorError> {
+    let bytes = STANDARD.decode(cursor.trim().replace(' ', "+")).map_err(|_| CursorError)?;
+    String::from_utf8(bytes).ok().filter(|link| !link.contains('\0')).ok_or(CursorError)
+}
+
 pub(crate) fn write_contact(last: &Contact) -> String {
     write(last.created_at, last.email.as_str())
 }

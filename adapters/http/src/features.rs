@@ -16,6 +16,7 @@ use application::{
     readiness::Readiness,
     subscriptions::Subscriptions,
     templates::Templates,
+    tracking::{ToWrite, Tracking},
     transactional::Transactional,
     users::{CodeMail, Users},
     workspaces::Workspaces,
@@ -56,6 +57,8 @@ pub struct Features {
     pub subscriptions: Subscriptions,
     /// What mails are made from.
     pub templates: Templates,
+    /// Opens and clicks.
+    pub tracking: Arc<Tracking>,
     /// Mails that programs ask for.
     pub transactional: Transactional,
     /// Accounts.
@@ -101,6 +104,13 @@ impl Shared {
     /// For the document alone: operations made of this can be described, not called.
     pub(crate) fn without_features() -> Self {
         Self(None)
+    }
+
+    /// Writes opens and clicks down after the answer, when nobody does so already.
+    pub(crate) fn write_down(&self, to_write: Option<ToWrite>) {
+        if let (Some(features), Some(to_write)) = (self.0.clone(), to_write) {
+            tokio::spawn(async move { features.tracking.write_down(to_write).await }.in_current_span());
+        }
     }
 
     /// Mails a sign-in code after the answer: how long the mail takes must not tell whether the

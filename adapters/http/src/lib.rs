@@ -32,6 +32,7 @@ mod status;
 mod subscriptions;
 mod tags;
 mod templates;
+mod tracking;
 mod transactional;
 mod users;
 mod workspaces;
@@ -84,6 +85,8 @@ pub fn api(features: Features, settings: HttpSettings) -> BoxEndpoint<'static, R
         .at("/healthz", status::healthz(shared.clone()))
         .at("/notification-center", get(subscriptions::center).post(subscriptions::decide))
         .at("/unsubscribe-oneclick", get(subscriptions::ask_one_click).post(subscriptions::one_click))
+        .at("/t/:token", get(tracking::open).head(tracking::open))
+        .at("/r/:token", get(tracking::follow).head(tracking::follow))
         .nest("/api", service)
         .at("/", publications::SiteEndpoint(shared.clone()))
         .at("/*path", publications::SiteEndpoint(shared.clone()))

@@ -1,13 +1,17 @@
 //! `messages.*`: the history of messages.
 
 use crate::{Bearer, Moment, Problem, body::complete, contacts::truth, cursor, features::Shared, tags::Tag};
-use application::{messages::MessageView, page::Page};
+use application::{
+    messages::{MessageView, Occurrence},
+    page::Page,
+};
 use domain::{
     Timestamp,
     attachments::{AttachedFile, Disposition},
     email_address::EmailAddress,
     ids::{BroadcastId, ListId, MessageId, TemplateId},
     messages::{MessageFilter, MessageState, MessageStats},
+    tracking::LinkClicks,
     validation::{Check, Invalid},
 };
 use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
@@ -178,6 +182,12 @@ struct StatsBody {
     total_opened: u64,
     total_clicked: u64,
     total_unsubscribed: u64,
+    /// Opened by the image proxy of a mailbox provider; also in `total_opened`.
+    total_proxy_opened: u64,
+    /// Opened by a machine such as a spam filter; `total_opened` does not count these.
+    total_machine_opened: u64,
+    /// Clicked by a machine such as a link scanner; `total_clicked` does not count these.
+    total_machine_clicked: u64,
 }
 
 impl From<MessageStats> for StatsBody {
@@ -191,6 +201,9 @@ impl From<MessageStats> for StatsBody {
             total_opened: stats.opened,
             total_clicked: stats.clicked,
             total_unsubscribed: stats.unsubscribed,
+            total_proxy_opened: stats.proxy_opened,
+            total_machine_opened: stats.machine_opened,
+            total_machine_clicked: stats.machine_clicked,
         }
     }
 }
@@ -199,6 +212,89 @@ impl From<MessageStats> for StatsBody {
 struct BroadcastStatsAnswer {
     broadcast_id: String,
     stats: StatsBody,
+}
+
+/// A link of a broadcast.
+#[derive(Object)]
+#[oai(rename = "LinkClicks")]
+struct LinkBody {
+    /// Where it leads.
+    url: String,
+    /// Messages in which somebody followed it.
+    messages: u64,
+    /// How often somebody followed it.
+    clicks: u64,
+    /// How often a machine such as a link scanner followed it.
+    machine_clicks: u64,
+}
+
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct LinksPage {
+    links: Vec<LinkBody>,
+    /// For the next page; absent on the last one.
+    next_cursor: Option<String>,
+    has_more: bool,
+}
+
+impl From<Page<LinkClicks>> for LinksPage {
+    fn from(page: Page<LinkClicks>) -> Self {
+        let last = page.items.last().filter(|_| page.has_more);
+        let body = |clicks: LinkClicks| LinkBody {
+            url: clicks.link,
+            messages: clicks.messages,
+            clicks: clicks.clicks,
+            machine_clicks: clicks.machine_clicks,
+        };
+        Self {
+            next_cursor: last.map(|clicks| cursor::write_link(&clicks.link)),
+            has_more: page.has_more,
+            links: page.items.into_iter().map(body).collect(),
+        }
+    }
+}
+
+/// Something that happened to a message.
+#[derive(Object)]
+#[oai(rename = "MessageEvent", skip_serializing_if_is_none)]
+struct EventBody {
+    /// `created`, `sent`, `failed`, `delivered`, `bounced`, `complained`, `unsubscribed`, `opened` or
+    /// `clicked`.
+    r#type: String,
+    /// When, for the first time.
+    at: Moment,
+    /// When it was opened or clicked in this way for the last time.
+    last_at: Option<Moment>,
+    /// How often it was opened or clicked in this way.
+    count: Option<u64>,
+    /// Who opened or clicked: `human`, `proxy` or `machine`.
+    actor: Option<String>,
+    /// The link that was clicked.
+    url: Option<String>,
+}
+
+impl From<Occurrence> for EventBody {
+    fn from(event: Occurrence) -> Self {
+        let at = event.at().into();
+        match event {
+            Occurrence::Reached { stage, .. } => {
+                Self { r#type: stage.to_owned(), at, last_at: None, count: None, actor: None, url: None }
+            }
+            Occurrence::Engaged(engagement) => Self {
+                r#type: engagement.kind.name().to_owned(),
+                at,
+                last_at: Some(engagement.last_at.into()),
+                count: Some(engagement.count),
+                actor: Some(engagement.actor.name().to_owned()),
+                url: Some(engagement.link).filter(|link| !link.is_empty()),
+            },
+        }
+    }
+}
+
+#[derive(Object)]
+struct EventsAnswer {
+    events: Vec<EventBody>,
 }
 
 #[OpenApi(tag = "Tag::Messages")]
@@ -311,6 +407,47 @@ impl MessagesApi {
         let id = BroadcastId::parse(&broadcast_id.0).map_err(|rule| Invalid::one("/broadcast_id", rule))?;
         let stats = self.0.messages.broadcast_stats(&caller, &id).await?;
         Ok(Json(BroadcastStatsAnswer { broadcast_id: id.to_string(), stats: stats.into() }))
+    }
+
+    /// Lists the links of a broadcast that were followed
+    #[oai(path = "/messages.broadcastLinks", method = "get", operation_id = "messagesBroadcastLinks")]
+    async fn broadcast_links(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The broadcast.
+        broadcast_id: Query<String>,
+        /// 1 to 100; 20 by default, more than 100 counts as 100.
+        limit: Query<Option<u32>>,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<LinksPage>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let mut check = Check::default();
+        let id = check.field("/broadcast_id", BroadcastId::parse(&broadcast_id.0));
+        let limit = limit.0.unwrap_or(20).min(100);
+        check.require(limit > 0, "/limit", "must be at least 1");
+        let after = read(&mut check, "/cursor", cursor.0, cursor::read_link);
+        let id = complete(check, id)?;
+        let page = self.0.messages.broadcast_links(&caller, &id, after.as_deref(), limit as usize).await?;
+        Ok(Json(page.into()))
+    }
+
+    /// Tells what happened to a message, the earliest first
+    #[oai(path = "/messages.events", method = "get", operation_id = "messagesEvents")]
+    async fn events(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        /// The message.
+        id: Query<String>,
+    ) -> Result<Json<EventsAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        let id = MessageId::parse(&id.0).map_err(|rule| Invalid::one("/id", rule))?;
+        let events = self.0.messages.events(&caller, &id).await?;
+        Ok(Json(EventsAnswer { events: events.into_iter().map(Into::into).collect() }))
     }
 }
 

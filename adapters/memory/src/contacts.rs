@@ -92,6 +92,9 @@ impl ContactStore for MemorySession<WorkspaceState> {
             }
             state.memberships.retain(|(member, _), _| member != email);
             state.deliveries.retain(|_, q| q.claimed_until.is_some() || q.delivery.recipient != *email);
+            let own: BTreeSet<_> =
+                state.messages.values().filter(|m| m.contact_email == *email).map(|m| m.id.clone()).collect();
+            state.engagements.retain(|(message, ..), _| !own.contains(message));
             for message in state.messages.values_mut().filter(|m| m.contact_email == *email) {
                 message.contact_email = redacted(&message.id)?;
                 message.data = None;

@@ -21,6 +21,7 @@ mod sites;
 mod state;
 mod system;
 mod templates;
+mod tracking;
 mod transactional;
 mod users;
 mod vault;
@@ -34,6 +35,7 @@ pub use renderer::PlainRenderer;
 pub use session::MemorySession;
 pub use sites::RecordingSites;
 pub use system::{FixedClock, FixedRandom, SequentialIds};
+pub use tracking::PlainTrackingTokens;
 pub use vault::{PlainTokens, PlainVault};
 pub use work::RecordingSignal;
 

@@ -81,6 +81,10 @@ impl MessageStore for MemorySession<WorkspaceState> {
                     *count += u64::from(at.is_some());
                 }
             }
+            let engaged = state.engaged.get(broadcast).copied().unwrap_or_default();
+            stats.proxy_opened = engaged.proxy_opened;
+            stats.machine_opened = engaged.machine_opened;
+            stats.machine_clicked = engaged.machine_clicked;
             stats
         })
     }

@@ -16,6 +16,7 @@ use domain::{
     lists::{List, Membership},
     messages::Message,
     templates::Template,
+    tracking::{Engagement, EngagementKey, LinkClicks},
     transactional::Notification,
     users::{Invitation, Member, Session, User},
     workspaces::Workspace,
@@ -39,6 +40,9 @@ pub struct WorkspaceState {
     pub(crate) messages: BTreeMap<MessageId, Message>,
     pub(crate) contents: BTreeMap<String, KeptContent>,
     pub(crate) idempotency: BTreeMap<IdempotencyKey, ReservedKey>,
+    pub(crate) engagements: BTreeMap<EngagementKey, Engagement>,
+    pub(crate) links: BTreeMap<(BroadcastId, String), LinkClicks>,
+    pub(crate) engaged: BTreeMap<BroadcastId, Engaged>,
 }
 
 /// The system database.
@@ -103,6 +107,14 @@ pub(crate) struct Queued {
 pub(crate) struct KeptContent {
     pub(crate) content: Arc<[u8]>,
     pub(crate) needed_until: Timestamp,
+}
+
+/// How many messages of a broadcast were opened or clicked by whom.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Engaged {
+    pub(crate) proxy_opened: u64,
+    pub(crate) machine_opened: u64,
+    pub(crate) machine_clicked: u64,
 }
 
 /// Whom an idempotency key belongs to.

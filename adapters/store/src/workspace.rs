@@ -10,6 +10,7 @@ mod lists;
 mod messages;
 mod publications;
 mod templates;
+mod tracking;
 mod transactional;
 
 use crate::session::Session;

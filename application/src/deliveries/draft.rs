@@ -3,8 +3,9 @@
 use super::{Deliveries, variables};
 use crate::{
     contacts::ContactView,
-    links::UtmLinks,
-    ports::{LinkPolicy, Mailbox, OutgoingMail, Overrides, StoreError, TemplateKey},
+    links::MailLinks,
+    ports::{Mailbox, OutgoingMail, Overrides, StoreError, TemplateKey},
+    tracking::Mark,
 };
 use domain::{
     broadcasts::Broadcast,
@@ -84,15 +85,20 @@ impl Deliveries {
             email_hmac: &hmac,
             list: draft.list,
             broadcast: draft.broadcast,
-            sent_at: self.ports.clock.now(),
         };
         let links = variables::Links::new(&scene);
-        let variables = variables::variables(&scene, &links, draft.data);
+        let mark = Mark {
+            workspace: workspace.id.clone(),
+            message: draft.message.clone(),
+            sent_at: self.ports.clock.now(),
+        };
+        let tracking = workspace.settings.email_tracking_enabled;
+        let tracking = tracking.then(|| (mark, self.ports.tracking_tokens.as_ref()));
+        let policy = MailLinks::new(&links.base, draft.utm, tracking);
+        let variables = variables::variables(&scene, &links, policy.opens(), draft.data);
         let prepared = self.ports.renderer.prepare(&key, content).await.map_err(|e| e.to_string())?;
         let overrides = Overrides { subject: options.subject, subject_preview: options.subject_preview };
-        let policy = (!draft.utm.is_empty()).then(|| UtmLinks::new(draft.utm));
-        let policy = policy.as_ref().map(|p| p as &dyn LinkPolicy);
-        let rendered = prepared.render(&variables, &overrides, policy).map_err(|e| e.to_string())?;
+        let rendered = prepared.render(&variables, &overrides, Some(&policy)).map_err(|e| e.to_string())?;
         let of_template = content.sender_id.as_deref().and_then(|id| SenderId::parse(id).ok());
         let sender =
             draft.provider.sender(draft.sender.or(of_template)).ok_or("the e-mail provider has no sender")?;

@@ -77,6 +77,9 @@ pub(super) async fn record(
         .map(|(delivery, outcome)| broadcast_message(delivery, outcome, now))
         .collect();
     store.insert_messages_if_absent(&unwritten).await?;
+    // A mail may be opened before its sending is written down.
+    let written: Vec<_> = unwritten.iter().map(|message| message.id.clone()).collect();
+    store.apply_early_engagements(&written).await?;
     let events: Vec<_> = ended
         .iter()
         .filter(|(delivery, _)| {

@@ -1,7 +1,7 @@
 //! The variables that templates see.
 
 use crate::contacts::{ContactView, contact_json};
-use domain::{Timestamp, broadcasts::Broadcast, ids::MessageId, lists::List, workspaces::Workspace};
+use domain::{broadcasts::Broadcast, ids::MessageId, lists::List, workspaces::Workspace};
 use serde_json::{Map, Value, json};
 
 /// What a mail is about.
@@ -13,18 +13,17 @@ pub(super) struct Scene<'a> {
     pub(super) email_hmac: &'a str,
     pub(super) list: Option<&'a List>,
     pub(super) broadcast: Option<&'a Broadcast>,
-    pub(super) sent_at: Timestamp,
 }
 
 /// The addresses of a contact's own pages.
 pub(super) struct Links {
-    base: String,
+    /// What they begin with, without a slash at its end.
+    pub(super) base: String,
     notification_center: String,
     unsubscribe: Option<String>,
     confirm_subscription: Option<String>,
     /// For the List-Unsubscribe header (RFC 8058).
     pub(super) oneclick_unsubscribe: Option<String>,
-    opens: String,
 }
 
 impl Links {
@@ -57,13 +56,11 @@ impl Links {
             ];
             format!("{base}/unsubscribe-oneclick?{}", query(&pairs))
         });
-        let seconds = scene.sent_at.timestamp().to_string();
         Self {
             notification_center: center(&[("email", email), ("email_hmac", hmac), ("wid", wid)]),
             unsubscribe: on_list("unsubscribe"),
             confirm_subscription: on_list("confirm"),
             oneclick_unsubscribe: oneclick,
-            opens: format!("{base}/opens?{}", query(&[("mid", mid), ("ts", &seconds), ("wid", wid)])),
             base,
         }
     }
@@ -74,7 +71,13 @@ fn query(pairs: &[(&str, &str)]) -> String {
 }
 
 /// The caller's variables, overwritten by those of the product.
-pub(super) fn variables(scene: &Scene<'_>, links: &Links, data: Map<String, Value>) -> Value {
+/// `opens` is the address that reports the opening; without tracking there is none.
+pub(super) fn variables(
+    scene: &Scene<'_>,
+    links: &Links,
+    opens: Option<String>,
+    data: Map<String, Value>,
+) -> Value {
     let mut all = data;
     let mut set = |name: &str, value: Value| {
         all.insert(name.to_owned(), value);
@@ -84,7 +87,7 @@ pub(super) fn variables(scene: &Scene<'_>, links: &Links, data: Map<String, Valu
     set("workspace", json!({ "base_url": links.base, "website_url": website }));
     set("message_id", json!(scene.message));
     set("notification_center_url", json!(links.notification_center));
-    set("tracking_opens_url", json!(links.opens));
+    set("tracking_opens_url", json!(opens.unwrap_or_default()));
     if let Some(list) = scene.list {
         set("list", json!({ "id": list.id, "name": list.name }));
     }

@@ -2,8 +2,8 @@
 
 use super::{
     AttachmentStore, BroadcastStore, ContactStore, DeliveryStore, IdempotencyStore, IntegrationStore,
-    ListStore, MemberStore, MessageStore, NotificationStore, PublicationStore, TemplateStore, UserStore,
-    WorkStore, WorkspaceDirectory,
+    ListStore, MemberStore, MessageStore, NotificationStore, PublicationStore, TemplateStore, TrackingStore,
+    UserStore, WorkStore, WorkspaceDirectory,
 };
 use async_trait::async_trait;
 use domain::ids::WorkspaceId;
@@ -99,6 +99,7 @@ pub trait WorkspaceStore:
     + MessageStore
     + IdempotencyStore
     + AttachmentStore
+    + TrackingStore
     + Send
 {
 }

@@ -20,6 +20,7 @@ mod precedence;
 mod publications;
 mod subscriptions;
 mod templates;
+mod tracking;
 mod transactional;
 mod trials;
 mod users;

@@ -34,8 +34,8 @@ use domain::{
     workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
 };
 use memory::{
-    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainVault, RecordingSignal,
-    RecordingSites, SequentialIds,
+    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTrackingTokens, PlainVault,
+    RecordingSignal, RecordingSites, SequentialIds,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -192,6 +192,7 @@ impl Stage {
             mailer: Arc::new(mailer.clone()),
             renderer: Arc::new(renderer.clone()),
             ids: ids.clone(),
+            tracking_tokens: Arc::new(PlainTrackingTokens::default()),
         };
         let config = DeliveryConfig {
             endpoint: "https://mail.acme.example".into(),

@@ -24,12 +24,13 @@ use application::{
     readiness::Readiness,
     subscriptions::Subscriptions,
     templates::Templates,
+    tracking::Tracking,
     transactional::{Retention, Transactional},
     users::Users,
     work::Work,
     workspaces::Workspaces,
 };
-use crypto::{AesVault, JwtTokens, OsRandom, SystemClock, UuidGenerator};
+use crypto::{AesVault, HmacTrackingTokens, JwtTokens, OsRandom, SystemClock, UuidGenerator};
 use domain::{
     deliveries::RetryPolicy,
     integrations::{ProviderSettings, SmtpSecurity, SmtpSettings},
@@ -65,6 +66,7 @@ pub(super) struct Ports {
     deliveries: Arc<Deliveries>,
     retention: Retention,
     sites: SiteCache,
+    pub(super) tracking: Arc<Tracking>,
 }
 
 impl Ports {
@@ -87,6 +89,9 @@ impl Ports {
         .context("mail cannot be sent safely")?;
         let mailer = metered(Arc::new(WorkspaceMailer { smtp: smtp.clone(), http }));
         let sites = SiteCache::default();
+        let former = settings.previous_secret_key.as_slice();
+        let tracking_tokens = Arc::new(HmacTrackingTokens::new(&secret_key, former));
+        let tracking = Arc::new(Tracking::new(broker.clone(), clock.clone(), tracking_tokens.clone()));
         let platform = Platform {
             installation: installation(settings),
             broker: broker.clone(),
@@ -95,15 +100,21 @@ impl Ports {
             ids: Arc::new(UuidGenerator),
             random: Arc::new(OsRandom),
             tokens: Arc::new(JwtTokens::new(&secret_key)),
-            vault: Arc::new(AesVault::new(secret_key)),
+            vault: Arc::new(former.iter().fold(AesVault::new(secret_key), AesVault::opening)),
             mailer: metered(system_smtp.clone()),
             limiter: Arc::new(RateLimiter::new(clock.clone())),
             sites: Arc::new(sites.clone()),
         };
         let renderer = Arc::new(MjmlRenderer::new(clock.clone()));
         let retention = retention(settings)?;
-        let deliveries =
-            Arc::new(deliveries(settings, &platform, mailer.clone(), renderer.clone(), retention));
+        let deliveries = Arc::new(deliveries(
+            settings,
+            &platform,
+            mailer.clone(),
+            renderer.clone(),
+            tracking_tokens,
+            retention,
+        ));
         Ok(Self {
             store,
             smtp,
@@ -115,6 +126,7 @@ impl Ports {
             retention,
             sites,
             deliveries,
+            tracking,
         })
     }
 
@@ -150,6 +162,7 @@ impl Ports {
             subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
             readiness: Readiness::new(broker.clone()),
             templates: Templates::new(broker.clone(), clock.clone(), self.renderer.clone(), sites.clone()),
+            tracking: self.tracking.clone(),
             transactional: Transactional::new(
                 broker.clone(),
                 clock.clone(),
@@ -195,6 +208,7 @@ fn deliveries(
     platform: &Platform,
     mailer: Arc<dyn Mailer>,
     renderer: Arc<MjmlRenderer>,
+    tracking_tokens: Arc<HmacTrackingTokens>,
     retention: Retention,
 ) -> Deliveries {
     let Platform { broker, clock, ids, random, vault, installation, .. } = platform;
@@ -216,6 +230,7 @@ fn deliveries(
         mailer,
         renderer,
         ids: ids.clone(),
+        tracking_tokens,
     };
     Deliveries::new(ports, config)
 }

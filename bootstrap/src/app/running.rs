@@ -1,6 +1,7 @@
 //! The application at work, and its orderly end.
 
 use super::App;
+use application::tracking::Tracking;
 use http_api::ShutdownGate;
 use poem::{Server, listener::TcpAcceptor};
 use smtp::MailRouter;
@@ -25,6 +26,7 @@ pub struct Running {
     working: JoinSet<()>,
     gate: ShutdownGate,
     mailers: [Arc<MailRouter>; 2],
+    tracking: Arc<Tracking>,
     store: StoreBroker,
 }
 
@@ -46,8 +48,8 @@ impl Running {
             let stop = stop_working.clone();
             working.spawn(async move { worker.run(stop).await });
         }
-        let (gate, mailers, store) = (app.gate, app.mailers, app.store);
-        Ok(Self { address, stop_serving, stop_working, serving, working, gate, mailers, store })
+        let (gate, mailers, tracking, store) = (app.gate, app.mailers, app.tracking, app.store);
+        Ok(Self { address, stop_serving, stop_working, serving, working, gate, mailers, tracking, store })
     }
 
     /// Where it listens.
@@ -82,6 +84,7 @@ impl Running {
             }
         }
         while self.working.join_next().await.is_some() {}
+        self.tracking.finish().await;
         for mailer in &self.mailers {
             mailer.close().await;
         }

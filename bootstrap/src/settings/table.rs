@@ -189,6 +189,11 @@ pub const GROUPS: &[Group] = &[
                 Kind::Secret,
                 "Root of all encryption and signing; keep it and back it up. Without it one is generated and kept in `<DATA_DIR>/secret_key`.",
             ),
+            unset(
+                "SECRET_KEY_PREVIOUS",
+                Kind::Secret,
+                "The `SECRET_KEY` before the current one: links in mails already sent stay good, and what was encrypted under it stays readable. People sign in anew, and API keys are made anew.",
+            ),
             var(
                 "ROOT_EMAIL",
                 "root@notifuse.localhost",

@@ -292,6 +292,7 @@ fn no_secret_is_ever_printed() {
     }
     let fine = settings(&[
         ("SECRET_KEY", canary),
+        ("SECRET_KEY_PREVIOUS", canary),
         ("DATABASE_URL", &format!("postgres://u:{canary}@db/main")),
         ("SMTP_HOST", "mx.example"),
         ("SMTP_FROM_EMAIL", "a@b.example"),

@@ -21,6 +21,7 @@ use application::{
     readiness::Readiness,
     subscriptions::Subscriptions,
     templates::Templates,
+    tracking::Tracking,
     transactional::{Retention, Transactional},
     users::Users,
     work::Work,
@@ -29,8 +30,8 @@ use application::{
 use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::WorkspaceId};
 use http_api::{Features, HttpSettings, ShutdownGate, SiteCache};
 use memory::{
-    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens, PlainVault,
-    RecordingSignal, SequentialIds,
+    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens,
+    PlainTrackingTokens, PlainVault, RecordingSignal, SequentialIds,
 };
 use poem::{
     Response,
@@ -149,6 +150,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
     let (ids, vault) = (platform.ids.clone(), platform.vault.clone());
     let work = Arc::new(Work::new(broker.clone(), clock.clone(), Arc::new(RecordingSignal::new())));
     let renderer = Arc::new(PlainRenderer::new());
+    let tokens = Arc::new(PlainTrackingTokens::default());
     let month = chrono::Duration::days(30);
     let retention = Retention { keys: month, attachments: month };
     let ports = DeliveryPorts {
@@ -159,6 +161,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         mailer: platform.mailer.clone(),
         renderer: renderer.clone(),
         ids: ids.clone(),
+        tracking_tokens: tokens.clone(),
     };
     let config = DeliveryConfig {
         endpoint: platform.installation.api_endpoint.clone(),
@@ -192,6 +195,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         publications: Publications::new(broker.clone(), clock.clone(), renderer.clone(), vault.clone()),
         sites,
         templates: Templates::new(broker.clone(), clock.clone(), renderer.clone(), platform.sites.clone()),
+        tracking: Arc::new(Tracking::new(broker.clone(), clock.clone(), tokens)),
         transactional: Transactional::new(broker, clock, ids, vault, work, retention, deliveries),
         users: Users::new(of(&platform)),
         workspaces: Workspaces::new(platform),

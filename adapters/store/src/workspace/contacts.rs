@@ -131,6 +131,16 @@ impl ContactStore for Session {
             .and_where(Expr::col("state").is_in(["waiting", "aside"]))
             .take();
         self.exec(&deliveries).await?;
+        let own = Query::select()
+            .column("id")
+            .from("message_history")
+            .and_where(Expr::col("contact_email").eq(email))
+            .take();
+        let engagements = Query::delete()
+            .from_table("message_engagements")
+            .and_where(Expr::col("message_id").in_subquery(own))
+            .take();
+        self.exec(&engagements).await?;
         let messages = Query::update()
             .table("message_history")
             .value("contact_email", redacted("id"))

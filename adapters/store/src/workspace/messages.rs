@@ -117,30 +117,25 @@ impl MessageStore for Session {
 
     async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError> {
         let mut query = Query::select();
-        query.from("message_history").and_where(Expr::col("broadcast_id").eq(broadcast.as_str()));
-        for event in [
-            "sent_at",
-            "delivered_at",
-            "bounced_at",
-            "complained_at",
-            "failed_at",
-            "opened_at",
-            "clicked_at",
-            "unsubscribed_at",
-        ] {
-            query.expr_as(Func::count(Expr::col(event)), event);
-        }
+        query
+            .columns(["sent", "delivered", "bounced", "complained", "failed", "opened", "clicked"])
+            .columns(["unsubscribed", "proxy_opened", "machine_opened", "machine_clicked"])
+            .from("broadcast_stats")
+            .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()));
         let Some(row) = self.one(&query).await? else { return Ok(MessageStats::default()) };
         let count = |event| row.field::<i64>(event).map(i64::unsigned_abs);
         Ok(MessageStats {
-            sent: count("sent_at")?,
-            delivered: count("delivered_at")?,
-            bounced: count("bounced_at")?,
-            complained: count("complained_at")?,
-            failed: count("failed_at")?,
-            opened: count("opened_at")?,
-            clicked: count("clicked_at")?,
-            unsubscribed: count("unsubscribed_at")?,
+            sent: count("sent")?,
+            delivered: count("delivered")?,
+            bounced: count("bounced")?,
+            complained: count("complained")?,
+            failed: count("failed")?,
+            opened: count("opened")?,
+            clicked: count("clicked")?,
+            unsubscribed: count("unsubscribed")?,
+            proxy_opened: count("proxy_opened")?,
+            machine_opened: count("machine_opened")?,
+            machine_clicked: count("machine_clicked")?,
         })
     }
 }
