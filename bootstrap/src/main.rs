@@ -10,7 +10,7 @@ async fn main() -> ExitCode {
         eprintln!("notifuse: TLS was set up twice");
         return ExitCode::FAILURE;
     }
-    match Cli::parse().run().await {
+    match Box::pin(Cli::parse().run()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("notifuse: {error:#}");

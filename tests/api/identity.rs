@@ -1,7 +1,7 @@
 //! Signing in, keys, members, integrations.
 
 use crate::support::{Server, smtp_provider, workspace};
-use serde_json::{Value, json};
+use serde_json::json;
 
 async fn a_code_signs_in_once(server: &'static Server) {
     let tenant = server.bare_tenant().await;
@@ -89,14 +89,6 @@ async fn an_unknown_workspace_makes_no_database(server: &'static Server) {
     assert_eq!(bad["errors"][0]["pointer"], "/workspace_id");
 }
 
-async fn unsupported_providers_are_refused_clearly(server: &'static Server) {
-    let tenant = server.bare_tenant().await;
-    let provider = json!({"kind": "ses", "ses": {}, "senders": [], "rate_limit_per_minute": 1});
-    let body = json!({"name": "SES", "type": "email", "provider": provider});
-    let problem: Value = tenant.post("workspaces.createIntegration", body).await.problem(422);
-    assert!(problem["error"].as_str().unwrap().contains("not supported yet"));
-}
-
 on_both_databases! {
     a_code_signs_in_once
     codes_cannot_be_guessed_at_will
@@ -104,5 +96,4 @@ on_both_databases! {
     secrets_of_a_provider_never_come_back
     a_workspace_is_made_once_and_deleted_whole
     an_unknown_workspace_makes_no_database
-    unsupported_providers_are_refused_clearly
 }

@@ -16,7 +16,9 @@ impl TrackingStore for MemorySession<WorkspaceState> {
     async fn record_engagements(&mut self, engagements: &[Engagement]) -> Result<(), StoreError> {
         self.change(|state| {
             let engagements = added_up(engagements);
-            engagements.iter().for_each(|engagement| state.record(engagement));
+            for engagement in &engagements {
+                state.record(engagement);
+            }
             state.note_firsts(engagements);
             Ok(())
         })
@@ -104,7 +106,9 @@ impl WorkspaceState {
 
     fn note_firsts(&mut self, mut engagements: Vec<Engagement>) {
         engagements.sort_by_key(|engagement| engagement.first_at);
-        engagements.iter().for_each(|engagement| self.note_first(engagement));
+        for engagement in &engagements {
+            self.note_first(engagement);
+        }
     }
 
     fn note_first(&mut self, engagement: &Engagement) {

@@ -29,9 +29,9 @@ fn down() -> SendError {
     SendError::Provider { reason: "connection refused".into() }
 }
 
-async fn in_state(stage: &Stage, state: MessageState) -> usize {
+async fn in_state(stage: &Stage, wanted: MessageState) -> usize {
     let page = stage.messages.list(&owner(), &MessageFilter::default(), None, 100).await.unwrap();
-    page.items.iter().filter(|view| view.message.state == state).count()
+    page.items.iter().filter(|view| view.message.state == wanted).count()
 }
 
 /// As the worker does it: a few at a time, and what could not begin is given back.

@@ -83,7 +83,8 @@ fn on_postgres() -> Vec<String> {
     let added =
         joined(|_, counter| format!("{counter} = broadcast_stats.{counter} + excluded.{counter}"), ", ");
     let inserted = joined(|at, _| format!("COUNT({at})"), ", ");
-    let changes = joined(|at, counter| format!("COUNT(after.{at}) - COUNT(before.{at}) AS {counter}"), ", ");
+    let differences =
+        joined(|at, counter| format!("COUNT(after.{at}) - COUNT(before.{at}) AS {counter}"), ", ");
     let changed = joined(|_, counter| format!("{counter} <> 0"), " OR ");
     let function = |name: &str, select: &str| {
         format!(
@@ -98,8 +99,8 @@ fn on_postgres() -> Vec<String> {
          GROUP BY broadcast_id ORDER BY broadcast_id"
     );
     let update = format!(
-        "SELECT * FROM (SELECT after.broadcast_id, {changes} FROM after JOIN before ON before.id = after.id \
-         WHERE after.broadcast_id IS NOT NULL GROUP BY after.broadcast_id) AS changes \
+        "SELECT * FROM (SELECT after.broadcast_id, {differences} FROM after JOIN before ON before.id = after.id \
+         WHERE after.broadcast_id IS NOT NULL GROUP BY after.broadcast_id) AS differences \
          WHERE {changed} ORDER BY broadcast_id"
     );
     vec![
@@ -121,7 +122,7 @@ fn on_sqlite() -> Vec<String> {
     let added = joined(|_, counter| format!("{counter} = {counter} + excluded.{counter}"), ", ");
     let moments = joined(|at, _| at.to_owned(), ", ");
     let changed = joined(|at, _| format!("(NEW.{at} IS NULL) <> (OLD.{at} IS NULL)"), " OR ");
-    let changes = joined(
+    let differences = joined(
         |at, counter| format!("{counter} = {counter} + (NEW.{at} IS NOT NULL) - (OLD.{at} IS NOT NULL)"),
         ", ",
     );
@@ -135,7 +136,7 @@ fn on_sqlite() -> Vec<String> {
         format!(
             "CREATE TRIGGER message_history_updated AFTER UPDATE OF {moments} ON message_history \
              WHEN NEW.broadcast_id IS NOT NULL AND ({changed}) BEGIN \
-             UPDATE broadcast_stats SET {changes} WHERE broadcast_id = NEW.broadcast_id; END"
+             UPDATE broadcast_stats SET {differences} WHERE broadcast_id = NEW.broadcast_id; END"
         ),
     ]
 }

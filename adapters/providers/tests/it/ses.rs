@@ -10,6 +10,7 @@ use domain::{
 use hmac::{Hmac, Mac as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 const ACCESS_KEY: &str = "AKIDEXAMPLE0000000";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -102,15 +103,22 @@ async fn the_signature_is_that_of_the_key_over_the_request() {
 
 /// Signature Version 4 as its specification tells it.
 fn signature(seen: &Seen, signed: &str, scope: &str, secret: &str) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
+    };
     let mac = |key: &[u8], text: &str| {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         mac.update(text.as_bytes());
         mac.finalize().into_bytes().to_vec()
     };
     let (method, path) = seen.line.split_once(' ').unwrap();
-    let headers: String =
-        signed.split(';').map(|name| format!("{name}:{}\n", seen.headers[name].trim())).collect();
+    let headers = signed.split(';').fold(String::new(), |mut text, name| {
+        writeln!(text, "{name}:{}", seen.headers[name].trim()).unwrap();
+        text
+    });
     let body = hex(&Sha256::digest(&seen.body));
     let canonical = format!("{method}\n{path}\n\n{headers}\n{signed}\n{body}");
     let date = &seen.headers["x-amz-date"];
