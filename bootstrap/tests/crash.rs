@@ -192,8 +192,9 @@ async fn sent_in_history(process: &Process, token: &str, broadcast: &str) -> Has
     }
 }
 
-/// Mails that a server claims at once: their results are recorded together.
-const BATCH: usize = 200;
+/// Mails that may be under way when a server is killed: a few groups are handed over and a few more
+/// wait for their results to be recorded.
+const UNDER_WAY: usize = 64;
 
 /// Holds the account against the log of the mail server.
 async fn compare(
@@ -219,7 +220,7 @@ async fn compare(
     assert_eq!(history.len(), sent, "the history knows everybody who was sent to");
     let missing: Vec<_> = history.iter().filter(|email| !mails.contains_key(*email)).collect();
     assert!(missing.is_empty(), "everybody recorded as sent was mailed: {missing:?}");
-    assert!(unknown <= kills * BATCH, "a kill leaves no more than the batch in hand unknown: {account}");
+    assert!(unknown <= kills * UNDER_WAY, "a kill leaves no more unknown than was under way: {account}");
     println!("{recipients} recipients: {sent} sent, {unknown} unknown, {} mails", sink.count());
 }
 

@@ -15,9 +15,13 @@ use application::{
     ports::{Settled, StoreError, WorkItem, WorkKind},
     work::Work,
 };
-use domain::{Timestamp, ids::WorkspaceId};
+use domain::{
+    Timestamp,
+    ids::{MessageId, WorkspaceId},
+};
 use futures_util::{StreamExt as _, stream};
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -243,21 +247,15 @@ impl Duties {
         if batch.items().is_empty() {
             return Ok(Look::Done(batch.next()));
         }
-        let settled = tokio::select! {
-            settled = self.hand_over(&batch, stop) => settled,
+        let handed = tokio::select! {
+            handed = self.hand_over(&batch, stop) => handed,
             never = self.hold(&batch) => match never {},
         };
-        let untried: Vec<_> = {
-            let tried: std::collections::HashSet<_> = settled.iter().map(|s| &s.message).collect();
-            batch
-                .items()
-                .iter()
-                .map(application::deliveries::Item::message)
-                .filter(|m| !tried.contains(m))
-                .cloned()
-                .collect()
-        };
-        self.record(&batch, &settled).await?;
+        let messages = batch.items().iter().map(application::deliveries::Item::message);
+        let untried: Vec<_> = messages.filter(|m| !handed.tried.contains(m)).cloned().collect();
+        if !handed.unrecorded.is_empty() {
+            self.record(&batch, &handed.unrecorded).await?;
+        }
         if !untried.is_empty() {
             self.deliveries.release(&batch, &untried).await?;
         }
@@ -289,11 +287,12 @@ impl Duties {
     }
 
     /// Hands the mails of a batch over, a few groups at the same time. A group is noted as begun
-    /// before its first mail, so that little is unknown when the process is killed.
-    async fn hand_over(&self, batch: &Arc<Batch>, stop: &Stop) -> Vec<Settled> {
+    /// before its first mail, and results are recorded a few groups at a time, so that little is
+    /// unknown when the process is killed.
+    async fn hand_over(&self, batch: &Arc<Batch>, stop: &Stop) -> Handed {
         let mut groups = (0..batch.items().len()).step_by(GROUP);
         let mut running = JoinSet::new();
-        let mut settled = Vec::with_capacity(batch.items().len());
+        let mut handed = Handed::default();
         loop {
             while running.len() * GROUP < self.mails_at_once && !stop.is_asked() {
                 let Some(first) = groups.next() else { break };
@@ -302,14 +301,42 @@ impl Duties {
                 running.spawn(group.in_current_span());
             }
             match running.join_next().await {
-                Some(Ok(group)) => settled.extend(group),
+                Some(Ok(group)) => handed.add(group),
                 // What had begun is recorded as unknown when its lease has run out.
                 Some(Err(error)) => tracing::error!(error = %error, "handing over mails panicked"),
-                None => return settled,
+                None => return handed,
+            }
+            if handed.unrecorded.len() >= RECORD && !running.is_empty() {
+                match self.deliveries.record(batch, &handed.unrecorded).await {
+                    Ok(()) => handed.unrecorded.clear(),
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "results are not recorded yet");
+                    }
+                }
             }
         }
     }
 }
+
+/// What became of a batch.
+#[derive(Default)]
+struct Handed {
+    /// Mails that were tried.
+    tried: HashSet<MessageId>,
+    /// Results that are not recorded yet.
+    unrecorded: Vec<Settled>,
+}
+
+impl Handed {
+    fn add(&mut self, group: Vec<Settled>) {
+        self.tried.extend(group.iter().map(|settled| settled.message.clone()));
+        self.unrecorded.extend(group);
+    }
+}
+
+/// Results that are recorded together, while others of the batch are still handed over.
+const RECORD: usize = 32;
 
 /// Mails that are noted as begun together.
 const GROUP: usize = 8;
