@@ -85,6 +85,7 @@ impl Broadcasts {
         broadcast.select_winner(template, self.clock.now())?;
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
+        self.sites.changed(&caller.workspace);
         Ok(())
     }
 
@@ -109,6 +110,7 @@ impl Broadcasts {
             let _ = broadcast.select_winner(&template, now);
             store.update_broadcast(&broadcast).await?;
             store.commit().await?;
+            self.sites.changed(workspace);
         }
         Ok(())
     }

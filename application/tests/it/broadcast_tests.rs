@@ -168,3 +168,22 @@ async fn a_winner_is_one_of_the_contents_of_a_test() {
     stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
     assert_eq!(choose("third").await, FailureKind::Invalid);
 }
+
+#[tokio::test]
+async fn those_who_keep_copies_of_pages_are_told_who_won() {
+    for winner in [WinnerChoice::ByHand, by_opens()] {
+        let stage = Stage::with_list(20).await;
+        let broadcast = compared(&stage, winner).await;
+        stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
+        run(&stage).await;
+        let _ = stage.sites.take();
+        if winner == WinnerChoice::ByHand {
+            stage.broadcasts.select_winner(&owner(), &broadcast.id, &second()).await.unwrap();
+        } else {
+            stage.clock.advance(Duration::hours(i64::from(HOURS)));
+            stage.broadcasts.plan(&workspace()).await.unwrap();
+        }
+        assert_eq!(status(&stage, &broadcast).await, "winner_selected");
+        assert_eq!(stage.sites.take(), [workspace()], "{winner:?}");
+    }
+}
