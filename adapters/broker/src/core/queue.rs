@@ -169,12 +169,6 @@ impl Core {
             .min_by_key(|&waiter| (self.waiters[waiter].rank, self.waiters[waiter].turn))
     }
 
-    /// When the waiter that has waited longest arrived.
-    pub(super) fn oldest_arrival(&self, space: &Space) -> Option<Moment> {
-        let heads = space.queues.as_flattened().iter().filter_map(super::list::List::head);
-        heads.map(|waiter| self.waiters[waiter].arrived_at).min()
-    }
-
     /// Waiters that a new one of this class would be served after.
     pub(super) fn ahead_of(space: &Space, class: Class) -> u32 {
         space.queues.iter().flat_map(|ranks| &ranks[..=class as usize]).map(super::list::List::len).sum()

@@ -231,6 +231,37 @@ impl Debt {
     }
 }
 
+/// How long, in all, somebody has waited since a connection was last idle or opened. The wait of one
+/// waiter would not tell: with short queries and many clients each waits little, but always.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shortage {
+    /// Up to the last moment at which nobody waited.
+    before: Duration,
+    since: Option<Moment>,
+}
+
+impl Shortage {
+    pub(crate) fn note(&mut self, somebody_waits: bool, now: Moment) {
+        match (somebody_waits, self.since) {
+            (true, None) => self.since = Some(now),
+            (false, Some(since)) => {
+                *self = Self { before: self.before + now.since(since), since: None };
+            }
+            _ => {}
+        }
+    }
+
+    /// When it will have lasted for this long, if it goes on.
+    pub(crate) fn lasts_for(self, time: Duration) -> Option<Moment> {
+        Some(self.since? + time.saturating_sub(self.before))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn so_far(self, now: Moment) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+}
+
 /// Counters of one workspace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
@@ -268,6 +299,8 @@ pub(crate) struct Space {
     pub(crate) ahead: (u64, u64),
     /// Key in the list of workspaces that could serve a background waiter if that were allowed.
     pub(crate) held_back: Option<u64>,
+    /// How long it has been short of connections.
+    pub(crate) shortage: Shortage,
     /// No growth before.
     pub(crate) growth_from: Moment,
     pub(crate) growth_timer: Option<Moment>,
@@ -298,6 +331,7 @@ impl Space {
             former_place: None,
             ahead: (0, 0),
             held_back: None,
+            shortage: Shortage::default(),
             growth_from: Moment::START,
             growth_timer: None,
             ban_timer: None,

@@ -3,7 +3,7 @@
 use super::{
     Core, Effect, Moment,
     list::Link,
-    record::{CloseReason, Conn, Origin, Roll, Space, State, Tenant, Watch},
+    record::{CloseReason, Conn, Origin, Roll, Shortage, Space, State, Tenant, Watch},
     slab::{ConnId, SpaceId},
     tick::Timer,
 };
@@ -158,6 +158,9 @@ impl Core {
         conn.watch = Watch::Fresh;
         conn.since = now;
         let space = conn.space;
+        if state == State::Idle {
+            self.spaces[space].shortage = Shortage::default();
+        }
         self.link(id);
         self.touch(space);
     }

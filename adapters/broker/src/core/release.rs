@@ -3,7 +3,7 @@
 use super::{
     Core, Effect, Moment, Release,
     assign::Route,
-    record::{CloseReason, State, Watch},
+    record::{CloseReason, Shortage, State, Watch},
     slab::ConnId,
 };
 
@@ -25,6 +25,7 @@ impl Core {
         let space = &mut self.spaces[space];
         space.tally.opens += 1;
         space.former_place = None;
+        space.shortage = Shortage::default();
         space.growth_from = now + delay;
         if let Some(reason) = self.unfit(id, now) {
             return self.close(id, reason, None, now, effects);

@@ -184,8 +184,9 @@ impl Core {
         if id == self.system {
             return self.refresh_system(now);
         }
+        let need = self.need(&self.spaces[id]);
+        self.spaces[id].shortage.note(need.is_some(), now);
         let space = &self.spaces[id];
-        let need = self.need(space);
         let live = space.live();
         let mut growth_at = None;
         let kind = match need {
@@ -232,17 +233,19 @@ impl Core {
         }
     }
 
+    /// Growth is due when somebody has waited for as long as an open costs.
     fn growth_due(&self, space: &Space) -> Option<Moment> {
-        let arrived = self.oldest_arrival(space)?;
-        Some((arrived + self.growth_delay()).max(space.growth_from))
+        Some(space.shortage.lasts_for(self.growth_delay())?.max(space.growth_from))
     }
 
     /// The system lane takes from its own reserve: no list, no victims.
     fn refresh_system(&mut self, now: Moment) {
         let id = self.system;
+        let somebody_waits = self.need(&self.spaces[id]).is_some();
+        self.spaces[id].shortage.note(somebody_waits, now);
         let space = &self.spaces[id];
         let due = if space.live() == 0 { Some(now) } else { self.growth_due(space) };
-        let growth_at = due.filter(|due| *due > now && self.need(space).is_some());
+        let growth_at = due.filter(|due| *due > now && somebody_waits);
         self.set_timer(id, Timer::Growth(id), growth_at);
     }
 

@@ -107,9 +107,10 @@ impl Node {
         let before = space.former_place.map(|place| core.wants.before(place));
         let _ = write!(
             text,
-            "{:?}{}{before:?}{:?}{:?}{}{}{:?}{})",
+            "{:?}{}{before:?}{:?}{:?}{:?}{}{}{:?}{})",
             space.want.map(|want| want.kind),
             space.listed,
+            space.shortage.so_far(now) < core.growth_delay(),
             space.growth_from.since(now),
             left(space.growth_timer),
             space.ban.until > now,

@@ -34,6 +34,38 @@ fn simultaneous_first_requests_cause_one_open_and_more_only_after_the_growth_del
 }
 
 #[test]
+fn a_workspace_whose_clients_always_wait_a_little_grows() {
+    let mut world = World::new(limits(10, 5));
+    let mut lent = world.leased(1);
+    world.lease(1);
+    for _ in 0..9 {
+        world.pass(MS);
+        world.release(lent);
+        world.lease(1);
+        lent = world.leases[0].0;
+    }
+    assert_eq!(world.opens(), 0, "no longer than an open costs");
+    world.pass(MS);
+    assert_eq!(world.opens(), 1);
+}
+
+#[test]
+fn a_moment_with_an_idle_connection_postpones_growth() {
+    let mut world = World::new(limits(10, 5));
+    let lent = world.leased(1);
+    world.lease(1);
+    world.pass(9 * MS);
+    world.release(lent);
+    world.release(lent);
+    world.leased(1);
+    world.lease(1);
+    world.pass(9 * MS);
+    assert_eq!(world.opens(), 0);
+    world.pass(MS);
+    assert_eq!(world.opens(), 1);
+}
+
+#[test]
 fn fifty_short_queries_on_one_connection_end_with_at_most_five() {
     let mut world = World::new(limits(60, 50));
     world.idle(1);

@@ -39,7 +39,7 @@ async fn the_database_of_a_retired_workspace_can_be_dropped_under_load() {
             });
         }
         super::until("clients are at work", async || {
-            place.figures().workspaces.iter().any(|w| w.workspace == key(&workspace) && w.open > 1)
+            place.figures().workspaces.iter().any(|w| w.workspace == key(&workspace) && w.in_use > 0)
         })
         .await;
         place.store.broker.retire(&key(&workspace), Duration::from_secs(5)).await.unwrap();
