@@ -61,6 +61,10 @@ pub(crate) struct Core {
     used: u32,
     /// Opens for workspaces in flight, reservations included.
     in_flight: u32,
+    /// Connections of workspaces opened so far.
+    opened: u64,
+    /// When a workspace was last given a slot.
+    served_at: Moment,
     wants: Wants,
     /// Spaces whose idle connections and background waiters are kept apart for the moment.
     held_back: BTreeMap<u64, SpaceId>,
@@ -105,6 +109,8 @@ impl Core {
             system,
             used: 0,
             in_flight: 0,
+            opened: 0,
+            served_at: Moment::START,
             wants: Wants::default(),
             held_back: BTreeMap::new(),
             touched: Vec::new(),

@@ -75,12 +75,10 @@ impl Stop {
     }
 }
 
-/// How the server names this connection: process and moment of its start, in its own words.
+/// How the server names this connection: its `application_name`, which no other has. Empty for
+/// SQLite.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(crate) struct ServerSide {
-    pub(crate) pid: i32,
-    pub(crate) started: String,
-}
+pub(crate) struct ServerSide(pub(crate) Arc<str>);
 
 impl Connection {
     /// A statement may take `timeout` (zero: any time); without an answer for `grace` longer the

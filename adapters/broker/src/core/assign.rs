@@ -36,7 +36,7 @@ impl Core {
             } else if self.used <= self.limits.workspace_slots()
                 && let Some(victim) = self.victim(want)
             {
-                let permitted_at = self.permitted_at(victim, want, kind);
+                let permitted_at = self.permitted_at(victim, want, kind, now);
                 if permitted_at > now {
                     victim_at = Some(permitted_at);
                     break;
@@ -61,12 +61,26 @@ impl Core {
     }
 
     /// From when on an idle connection may be taken for a workspace.
-    fn permitted_at(&self, victim: ConnId, want: SpaceId, kind: WantKind) -> Moment {
+    pub(super) fn permitted_at(&self, victim: ConnId, want: SpaceId, kind: WantKind, now: Moment) -> Moment {
         let conn = &self.conns[victim];
-        if kind == WantKind::Zero || self.spaces[conn.space].live() >= self.spaces[want].live() + 2 {
+        if self.spaces[conn.space].live() >= self.spaces[want].live() + 2 {
             return Moment::START;
         }
-        conn.since + self.growth_delay()
+        match kind {
+            WantKind::Zero if self.turn_is_over(victim, now) => Moment::START,
+            WantKind::Zero => conn.since + self.growth_delay(),
+            WantKind::Growth => conn.since + self.growth_delay().max(self.limits.quantum),
+        }
+    }
+
+    /// Whether a workspace's only connection may go to one that has none: those that were opened first
+    /// go first, or whoever happens to be asked less often would have the shorter turn. When none of
+    /// them is given back for a while, anybody's turn is over.
+    fn turn_is_over(&self, id: ConnId, now: Moment) -> bool {
+        let first = (2 * self.limits.max_parallel_opens).max(self.limits.workspace_slots() / 10);
+        let others = self.used.saturating_sub(self.in_flight + first);
+        let opened_since = self.opened - self.conns[id].opened_before;
+        opened_since >= u64::from(others) || now >= self.served_at + self.growth_delay() * 2
     }
 
     /// Takes a workspace off its list: it gets its slot. It keeps its place in mind in case the
@@ -76,6 +90,7 @@ impl Core {
         let space = &mut self.spaces[id];
         space.former_place = space.want.filter(|want| want.kind == WantKind::Zero).map(|want| want.place);
         space.growth_from = now + delay;
+        self.served_at = now;
     }
 
     pub(super) fn steal(
@@ -208,10 +223,13 @@ impl Core {
         if kind == WantKind::Growth {
             return None;
         }
+        if owner.live() > 1 || !self.turn_is_over(conn, now) {
+            return None;
+        }
         if self.servable_now(owner) == 0 {
             return Some(CloseReason::Stolen);
         }
         let tenure: Duration = now.since(record.opened_at);
-        (owner.live() == 1 && tenure >= self.limits.quantum).then_some(CloseReason::Quantum)
+        (tenure >= self.limits.quantum).then_some(CloseReason::Quantum)
     }
 }

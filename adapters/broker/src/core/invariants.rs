@@ -2,7 +2,7 @@
 
 use super::{
     Core, Moment,
-    record::{Kind, Roll, State, WantKind},
+    record::{Kind, Roll, State},
     slab::SpaceId,
 };
 use crate::Class;
@@ -143,10 +143,8 @@ impl Core {
                 && self.used <= self.limits.workspace_slots()
                 && self.conns[victim].space != want
             {
-                let conn = &self.conns[victim];
-                let fewer = self.spaces[conn.space].live() >= self.spaces[want].live() + 2;
-                let young = now.since(conn.since) < self.growth_delay();
-                assert!(kind == WantKind::Growth && young && !fewer, "I11: {want:?} wants {victim:?}");
+                let permitted = self.permitted_at(victim, want, kind, now) <= now;
+                assert!(!permitted, "I11: {want:?} wants {victim:?}");
             }
         }
     }

@@ -105,6 +105,8 @@ pub(crate) struct Conn {
     pub(crate) stack: Link<ConnId>,
     /// When it was opened for its workspace (begun to be, while it is Opening).
     pub(crate) opened_at: Moment,
+    /// How many connections of workspaces had been opened before it.
+    pub(crate) opened_before: u64,
     /// When its state began.
     pub(crate) since: Moment,
     pub(crate) expires_at: Moment,

@@ -130,6 +130,7 @@ impl Core {
             link: Link::default(),
             stack: Link::default(),
             opened_at: now,
+            opened_before: self.opened,
             since: now,
             expires_at,
             generation: self.generation,

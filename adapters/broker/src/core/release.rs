@@ -21,7 +21,9 @@ impl Core {
         let delay = self.growth_delay();
         let conn = &mut self.conns[id];
         conn.opened_at = now;
+        conn.opened_before = self.opened;
         let space = conn.space;
+        self.opened += u64::from(space != self.system);
         let space = &mut self.spaces[space];
         space.tally.opens += 1;
         space.former_place = None;

@@ -4,13 +4,13 @@ use super::{Connection, ServerSide, Wire};
 use crate::config::{Config, PostgresServer, TlsMode};
 use domain::secret::Secret;
 use sqlx::{
-    ConnectOptions as _, PgConnection, Row as _,
+    ConnectOptions as _, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,7 @@ pub(crate) struct PostgresLink {
     pub(crate) user: String,
     pub(crate) password: Secret,
     pub(crate) tls: PgSslMode,
-    /// The part of `application_name` before the lane.
+    /// The part of `application_name` before lane and number.
     pub(crate) application: String,
     pub(crate) statement_timeout: Duration,
     pub(crate) idle_in_transaction_timeout: Duration,
@@ -32,7 +32,7 @@ pub(crate) struct PostgresLink {
     notices_our_end: Arc<AtomicBool>,
 }
 
-/// What a session is for; the last part of its `application_name`.
+/// What a session is for; the part of its `application_name` before its number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lane {
     System,
@@ -69,8 +69,8 @@ impl PostgresLink {
     /// Opens a session. The caller sets the deadline.
     pub(crate) async fn open(&self, database: &str, lane: Lane) -> Result<Connection, sqlx::Error> {
         let known = self.notices_our_end.load(Ordering::Relaxed);
-        let mut wire = self.options(database, lane, known).connect().await?;
-        let server = server_side(&mut wire).await?;
+        let server = self.name(lane);
+        let mut wire = self.options(database, &server, known).connect().await?;
         if !known && notice_our_end(&mut wire).await {
             self.notices_our_end.store(true, Ordering::Relaxed);
         }
@@ -78,12 +78,20 @@ impl PostgresLink {
         Ok(connection.preparing(self.statement_cache > 0))
     }
 
-    fn options(&self, database: &str, lane: Lane, notices_our_end: bool) -> PgConnectOptions {
+    /// A name for a session that none of this process had before; another process has another
+    /// instance. So a session is known without asking for its process at the server.
+    fn name(&self, lane: Lane) -> ServerSide {
+        static SESSIONS: AtomicU64 = AtomicU64::new(1);
         let lane = match lane {
             Lane::System => "system",
             Lane::Workspace => "workspace",
             Lane::Maintenance => "maintenance",
         };
+        let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        ServerSide(format!("{}/{lane}/{number}", self.application).into())
+    }
+
+    fn options(&self, database: &str, server: &ServerSide, notices_our_end: bool) -> PgConnectOptions {
         let mut settings = vec![
             ("statement_timeout", self.statement_timeout.as_millis().to_string()),
             ("idle_in_transaction_session_timeout", self.idle_in_transaction_timeout.as_millis().to_string()),
@@ -97,7 +105,7 @@ impl PostgresLink {
             .username(&self.user)
             .database(database)
             .ssl_mode(self.tls)
-            .application_name(&format!("{}/{lane}", self.application))
+            .application_name(&server.0)
             .statement_cache_capacity(self.statement_cache)
             .options(settings)
             .disable_statement_logging();
@@ -107,13 +115,6 @@ impl PostgresLink {
 
 /// In milliseconds.
 const CHECK_INTERVAL: &str = "5000";
-
-/// One round trip, and without the joins of `pg_stat_activity`.
-async fn server_side(wire: &mut PgConnection) -> Result<ServerSide, sqlx::Error> {
-    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_get_activity(pg_backend_pid())";
-    let row = sqlx::raw_sql(sql).fetch_one(wire).await?;
-    Ok(ServerSide { pid: row.try_get("pid")?, started: row.try_get("started")? })
-}
 
 /// Lets the server end a statement when nobody is at the other end any more. Not every system that a
 /// server runs on can; once it is known that this one can, sessions are opened with it.

@@ -4,7 +4,7 @@
 //! part of the budget: the broker is given one connection less.
 
 use crate::connection::{Connection, Lane, PostgresLink, ServerSide};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use std::{
     collections::HashSet,
     future::Future,
@@ -221,28 +221,22 @@ async fn watch(maintenance: Weak<Maintenance>) {
     }
 }
 
-/// Those of the sessions that the server still has.
+/// Those of the sessions that the server still has. Without the joins of `pg_stat_activity`.
 pub(super) async fn living(
     connection: &Connection,
     sessions: &[ServerSide],
 ) -> Result<HashSet<ServerSide>, DbErr> {
-    let pids: Vec<String> = sessions.iter().map(|s| s.pid.to_string()).collect();
-    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_get_activity(NULL) \
-               WHERE pid = ANY (string_to_array($1, ',')::int[]) AND backend_start IS NOT NULL";
-    let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [pids.join(",").into()]);
+    let names: Vec<&str> = sessions.iter().map(|session| &*session.0).collect();
+    let sql = "SELECT application_name AS name FROM pg_stat_get_activity(NULL) \
+               WHERE application_name = ANY (string_to_array($1, ','))";
+    let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [names.join(",").into()]);
     let rows = connection.query_all_raw(query).await?;
-    rows.iter().map(server_side).collect()
+    rows.iter().map(|row| Ok(ServerSide(row.try_get::<String>("", "name")?.into()))).collect()
 }
 
-/// Ends a session, unless it has ended and another process has its number.
+/// Ends a session if the server still has it.
 pub(super) async fn terminate(connection: &Connection, session: &ServerSide) -> Result<(), DbErr> {
-    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-               WHERE pid = $1 AND backend_start::text = $2";
-    let values = [session.pid.into(), session.started.clone().into()];
-    let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_get_activity(NULL) WHERE application_name = $1";
+    let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [(*session.0).into()]);
     connection.query_all_raw(query).await.map(drop)
-}
-
-fn server_side(row: &QueryResult) -> Result<ServerSide, DbErr> {
-    Ok(ServerSide { pid: row.try_get("", "pid")?, started: row.try_get("", "started")? })
 }

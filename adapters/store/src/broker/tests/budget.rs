@@ -90,7 +90,7 @@ async fn after_a_shutdown_the_server_has_no_session_left() {
     let server = postgres_connection("postgres").await;
     let name = format!("notifuse/{}/", place.instance);
     let sql = "SELECT 1 FROM pg_stat_activity WHERE starts_with(application_name, $1) \
-               AND application_name NOT LIKE '%/maintenance'";
+               AND application_name NOT LIKE '%/maintenance/%'";
     let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()]);
     assert!(server.query_all_raw(query).await.unwrap().is_empty());
 }

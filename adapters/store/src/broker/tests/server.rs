@@ -130,7 +130,7 @@ impl Observer {
     /// broker opens another only when it next asks.
     async fn kill(&self, place: usize) {
         let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
-                   WHERE starts_with(application_name, $1) AND application_name NOT LIKE '%/maintenance' \
+                   WHERE starts_with(application_name, $1) AND application_name NOT LIKE '%/maintenance/%' \
                    ORDER BY pid OFFSET $2 LIMIT 1) AS one";
         let values = [format!("notifuse/{}/", self.instance).into(), i64::try_from(place).unwrap().into()];
         self.number(sql, values).await;

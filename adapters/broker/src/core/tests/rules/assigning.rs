@@ -52,14 +52,14 @@ fn a_reserved_slot_that_is_no_longer_needed_goes_to_the_next_want() {
 }
 
 #[test]
-fn growth_takes_only_what_has_been_idle_for_the_growth_delay() {
+fn growth_takes_only_what_has_been_idle_for_a_quantum() {
     let mut world = World::new(limits(2, 2));
     world.leased(1);
     world.pass(20 * MS);
     world.lease(1);
     world.pass(8 * MS);
     let other = world.idle(2);
-    world.pass(9 * MS);
+    world.pass(99 * MS);
     assert_eq!(world.closes(), []);
     world.pass(MS);
     assert_eq!(world.closes(), [other]);
@@ -171,7 +171,7 @@ fn a_reserved_slot_is_kept_for_its_heir_although_others_come_who_have_none() {
     let mut world = World::new(Limits { max_parallel_opens: 1, ..limits(2, 2) });
     world.leased(1);
     let other = world.idle(2);
-    world.pass(20 * MS);
+    world.pass(100 * MS);
     world.lease(1);
     world.pass(10 * MS);
     assert_eq!(world.closes(), [other], "for the growth of the first");
@@ -188,4 +188,37 @@ fn an_opened_connection_goes_to_whoever_is_served_first_by_then() {
     world.finish();
     assert_eq!(world.core.conns[world.leases[0].0].tenant.unwrap().class, Class::Interactive);
     assert_eq!((world.waiting.len(), world.stats().leases.opened), (1, 1));
+}
+
+#[test]
+fn those_that_were_opened_first_give_their_only_connection_first() {
+    let mut world = World::new(limits(100, 1));
+    let conns: Vec<_> = (0..100).map(|workspace| world.leased(workspace)).collect();
+    world.lease(200);
+    world.release(conns[50]);
+    assert_eq!(world.closes(), []);
+    world.release(conns[9]);
+    assert_eq!(world.closes(), [conns[9]]);
+}
+
+#[test]
+fn when_the_first_are_not_given_back_the_next_one_that_is_makes_room() {
+    let mut world = World::new(limits(100, 1));
+    let conns: Vec<_> = (0..100).map(|workspace| world.leased(workspace)).collect();
+    world.pass(20 * MS);
+    world.lease(200);
+    world.release(conns[50]);
+    assert_eq!(world.closes(), [conns[50]]);
+}
+
+#[test]
+fn an_idle_connection_out_of_turn_makes_room_after_the_growth_delay() {
+    let mut world = World::new(limits(100, 1));
+    let conns: Vec<_> = (0..100).map(|workspace| world.leased(workspace)).collect();
+    world.lease(200);
+    world.release(conns[50]);
+    world.pass(9 * MS);
+    assert_eq!(world.closes(), []);
+    world.pass(MS);
+    assert_eq!(world.closes(), [conns[50]]);
 }
