@@ -85,7 +85,7 @@ async fn serve(mut settings: Settings, telemetry: &Telemetry) -> anyhow::Result<
     key.warn_if_short();
     let scraping = telemetry.serve(&settings.telemetry).await?;
     let app = App::assemble(settings.clone(), key.key.clone())?;
-    observe_connections(app.store());
+    observe_connections(app.store(), telemetry)?;
     let mut running = app.start(listener).await?;
     welcome::print(&settings, &key, running.address(), scraping.as_ref().map(Scraping::address));
     let outcome = tokio::select! {

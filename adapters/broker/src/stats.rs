@@ -99,8 +99,12 @@ pub struct BrokerStats {
 
     /// How long granted leases were waited for.
     pub wait_ms: Spread,
+    /// The same, by class.
+    pub wait_ms_by_class: ByClass<Spread>,
     /// How long leases were held.
     pub hold_ms: Spread,
+    /// The same, by class.
+    pub hold_ms_by_class: ByClass<Spread>,
     /// How long opens took.
     pub open_ms: Spread,
     /// How long closes took, until the slot was known to be free.
@@ -122,6 +126,8 @@ pub struct BrokerStats {
 
     /// Leases, by how they were granted or not.
     pub leases: LeaseCounts,
+    /// The same, by class.
+    pub leases_by_class: ByClass<LeaseCounts>,
     /// Finished opens.
     pub opens: OpenCounts,
     /// Closes, by reason.
@@ -242,6 +248,23 @@ pub struct Spread {
     pub max: f64,
     /// All together.
     pub sum: f64,
+    /// How many were at most as long as each of [`Spread::BOUNDS_MS`].
+    pub up_to: [u64; Self::BOUNDS],
+}
+
+impl Spread {
+    /// How many bounds there are.
+    pub const BOUNDS: usize = 18;
+    /// 64 µs, doubled up to 8.4 s.
+    pub const BOUNDS_MS: [f64; Self::BOUNDS] = {
+        let (mut bounds, mut at, mut next) = ([0.0; Self::BOUNDS], 0, 0.064);
+        while at < Self::BOUNDS {
+            bounds[at] = next;
+            next *= 2.0;
+            at += 1;
+        }
+        bounds
+    };
 }
 
 /// One value per class.
@@ -253,6 +276,30 @@ pub struct ByClass<T> {
     pub delivery: T,
     /// [`Class::Background`](crate::Class::Background).
     pub background: T,
+}
+
+impl<T> ByClass<T> {
+    /// The value of a class.
+    pub const fn of(&mut self, class: crate::Class) -> &mut T {
+        match class {
+            crate::Class::Interactive => &mut self.interactive,
+            crate::Class::Delivery => &mut self.delivery,
+            crate::Class::Background => &mut self.background,
+        }
+    }
+
+    /// Each value with the name of its class.
+    pub fn named(&self) -> [(&'static str, &T); 3] {
+        [("interactive", &self.interactive), ("delivery", &self.delivery), ("background", &self.background)]
+    }
+
+    pub(crate) fn map<U>(&self, value: impl Fn(&T) -> U) -> ByClass<U> {
+        ByClass {
+            interactive: value(&self.interactive),
+            delivery: value(&self.delivery),
+            background: value(&self.background),
+        }
+    }
 }
 
 /// Requests, by how they ended.
@@ -270,6 +317,27 @@ pub struct LeaseCounts {
     pub refused: u64,
     /// Given up by the caller.
     pub cancelled: u64,
+}
+
+impl LeaseCounts {
+    fn add(&mut self, other: &Self) {
+        self.hit += other.hit;
+        self.handed_over += other.handed_over;
+        self.opened += other.opened;
+        self.stolen += other.stolen;
+        self.refused += other.refused;
+        self.cancelled += other.cancelled;
+    }
+}
+
+impl ByClass<LeaseCounts> {
+    pub(crate) fn total(&self) -> LeaseCounts {
+        let mut total = LeaseCounts::default();
+        for (_, counts) in self.named() {
+            total.add(counts);
+        }
+        total
+    }
 }
 
 /// Opens, by how they ended.

@@ -5,7 +5,7 @@ use super::{
     record::{Kind, Space, Tenant},
     slab::SpaceId,
 };
-use crate::{BrokerError, LimitReason};
+use crate::{BrokerError, Class, LimitReason};
 
 impl Core {
     pub(super) fn acquire(&mut self, request: Request<'_>, now: Moment, effects: &mut Vec<Effect>) -> Answer {
@@ -19,7 +19,7 @@ impl Core {
             return answer;
         }
         if let Some(error) = self.reason_to_refuse(known, &request, now) {
-            self.note_refusal(&error, now, effects);
+            self.note_refusal(&error, request.class, now, effects);
             return Answer::Refused(error);
         }
         let id = match request.lane {
@@ -53,7 +53,7 @@ impl Core {
             return None;
         }
         self.occupy(conn, Tenant { class: request.class, kind, label: request.label }, now);
-        self.meters.granted_at_once();
+        self.meters.granted_at_once(request.class);
         Some(Answer::Granted(conn))
     }
 
@@ -106,8 +106,8 @@ impl Core {
     }
 
     pub(super) fn cancel(&mut self, waiter: WaiterId) {
-        if self.dequeue(waiter).is_some() {
-            self.meters.leases.cancelled += 1;
+        if let Some(record) = self.dequeue(waiter) {
+            self.meters.leases.of(record.tenant.class).cancelled += 1;
         }
     }
 
@@ -122,7 +122,7 @@ impl Core {
             let (key, wait) = (space.key(), self.predicted_wait(Some(space), record.tenant.class, now));
             self.limit_error(LimitReason::WaitTimedOut, key, wait)
         };
-        self.refuse(waiter, error, now, effects);
+        self.refuse(waiter, error, record.tenant.class, now, effects);
     }
 
     /// Tells a waiter that has already left its queue.
@@ -130,10 +130,11 @@ impl Core {
         &mut self,
         waiter: WaiterId,
         error: BrokerError,
+        class: Class,
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        self.note_refusal(&error, now, effects);
+        self.note_refusal(&error, class, now, effects);
         effects.push(Effect::Refuse { waiter, error });
     }
 
@@ -150,13 +151,14 @@ impl Core {
             waiters.extend(queue.ids(&self.waiters, |waiter| &waiter.link));
         }
         for waiter in waiters {
-            if self.waiters[waiter].tenant.kind == Kind::Own {
+            let tenant = self.waiters[waiter].tenant;
+            if tenant.kind == Kind::Own {
                 continue;
             }
             let deadline = self.waiters[waiter].deadline;
             if let Some(error) = error(self, deadline) {
                 self.dequeue(waiter);
-                self.refuse(waiter, error, now, effects);
+                self.refuse(waiter, error, tenant.class, now, effects);
             }
         }
     }

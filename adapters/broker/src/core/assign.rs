@@ -166,14 +166,14 @@ impl Core {
         self.occupy(conn, served.tenant, now);
         let wait = now.since(served.arrived_at);
         let origin = self.conns[conn].origin;
-        let counts = &mut self.meters.leases;
+        let counts = self.meters.leases.of(served.tenant.class);
         match (route, origin) {
             (Route::Hit, _) => counts.hit += 1,
             (Route::HandedOver, _) => counts.handed_over += 1,
             (Route::Opened, Origin::Free) => counts.opened += 1,
             (Route::Opened, Origin::Stolen) => counts.stolen += 1,
         }
-        self.meters.waits.record(wait);
+        self.meters.waits.of(served.tenant.class).record(wait);
         self.spaces[served.space].tally.waits.get_or_insert_default().record(wait);
         effects.push(Effect::Grant { waiter, conn });
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moment::Moment;
-use crate::Spread;
+use crate::{ByClass, Spread};
 
 /// An exponentially weighted moving average of a time; each sample counts an eighth.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,7 +87,42 @@ impl Histogram {
             p99: self.percentile(0.99),
             max: ms(self.max),
             sum: ms(self.sum),
+            up_to: self.up_to(),
         }
+    }
+
+    /// The bounds of a spread are powers of two, where buckets begin.
+    fn up_to(&self) -> [u64; Spread::BOUNDS] {
+        const FIRST: u32 = 6;
+        let mut powers = FIRST..;
+        let (mut seen, mut bucket) = (0, 0);
+        std::array::from_fn(|_| {
+            let end = Self::bucket(1 << powers.next().unwrap_or(FIRST));
+            while bucket < end {
+                seen += u64::from(self.buckets[bucket]);
+                bucket += 1;
+            }
+            seen
+        })
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *mine = mine.saturating_add(*theirs);
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
+    }
+}
+
+impl ByClass<Histogram> {
+    pub(crate) fn spread(&self) -> Spread {
+        let mut all = Histogram::default();
+        for (_, one) in self.named() {
+            all.add(one);
+        }
+        all.spread()
     }
 }
 
@@ -155,6 +190,18 @@ mod tests {
             assert!((found / exact - 1.0).abs() < 0.125, "{part}: {found}");
         }
         assert_eq!(Histogram::default().spread(), Spread::default());
+    }
+
+    #[test]
+    fn a_spread_counts_up_to_each_bound() {
+        let mut histogram = Histogram::default();
+        for micros in [10, 100, 1_000, 1_000_000, 100_000_000] {
+            histogram.record(Duration::from_micros(micros));
+        }
+        let up_to = histogram.spread().up_to;
+        let at = |ms: f64| up_to[Spread::BOUNDS_MS.iter().position(|bound| *bound >= ms).unwrap()];
+        assert_eq!([at(0.064), at(0.1), at(1.0), at(1_000.0), at(8_000.0)], [1, 2, 3, 4, 4]);
+        assert!(up_to.is_sorted());
     }
 
     #[test]

@@ -5,7 +5,10 @@ use super::{
     gauge::{Ewma, Histogram, Rate},
     record::CloseReason,
 };
-use crate::{BrokerError, CloseCounts, LeaseCounts, LimitReason, OpenCounts, RefusalCounts, StealCounts};
+use crate::{
+    BrokerError, ByClass, Class, CloseCounts, LeaseCounts, LimitReason, OpenCounts, RefusalCounts,
+    StealCounts,
+};
 use std::time::Duration;
 
 /// At most one log line per reason in this time.
@@ -16,14 +19,14 @@ pub(super) struct Meters {
     pub(super) open_time: Ewma,
     pub(super) close_time: Ewma,
     pub(super) hold_time: Ewma,
-    pub(super) waits: Histogram,
-    pub(super) holds: Histogram,
+    pub(super) waits: ByClass<Histogram>,
+    pub(super) holds: ByClass<Histogram>,
     pub(super) opens_took: Histogram,
     pub(super) closes_took: Histogram,
     pub(super) victim_age: Histogram,
     pub(super) open_rate: Rate,
     pub(super) steal_rate: Rate,
-    pub(super) leases: LeaseCounts,
+    pub(super) leases: ByClass<LeaseCounts>,
     pub(super) opens: OpenCounts,
     pub(super) closes: CloseCounts,
     pub(super) steals: StealCounts,
@@ -41,9 +44,9 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    pub(super) fn granted_at_once(&mut self) {
-        self.leases.hit += 1;
-        self.waits.record(Duration::ZERO);
+    pub(super) fn granted_at_once(&mut self, class: Class) {
+        self.leases.of(class).hit += 1;
+        self.waits.of(class).record(Duration::ZERO);
     }
 
     pub(super) const fn closes_for(&mut self, reason: CloseReason) -> &mut u64 {
@@ -75,9 +78,15 @@ impl Core {
     }
 
     /// Counts a refusal, and says so the first time in a minute.
-    pub(super) fn note_refusal(&mut self, error: &BrokerError, now: Moment, effects: &mut Vec<Effect>) {
+    pub(super) fn note_refusal(
+        &mut self,
+        error: &BrokerError,
+        class: Class,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
         let meters = &mut self.meters;
-        meters.leases.refused += 1;
+        meters.leases.of(class).refused += 1;
         let slot = match error {
             BrokerError::ConnectionLimit { reason, .. } => {
                 *meters.refusals.of(*reason) += 1;

@@ -42,8 +42,10 @@ impl Core {
         let conn = &self.conns[id];
         let (space, started, revoked) = (conn.space, conn.since, conn.watch == Watch::Revoked);
         let held = now.since(started);
+        if let Some(tenant) = conn.tenant {
+            self.meters.holds.of(tenant.class).record(held);
+        }
         self.meters.hold_time.record(held);
-        self.meters.holds.record(held);
         self.spaces[space].hold.record(held);
         self.charge_overrun(id, now);
         let unfit = self.unfit(id, now);

@@ -2,7 +2,7 @@
 
 use super::{
     Core, Moment,
-    gauge::ms,
+    gauge::{Histogram, ms},
     record::{Kind, Roll, Space, State, WantKind},
 };
 use crate::{
@@ -23,8 +23,8 @@ impl Core {
         let in_use = count(State::Leased) + count(State::Cleaning);
         let share = self.limits.effective_share();
         let slots = self.limits.workspace_slots();
-        let granted =
-            meters.leases.hit + meters.leases.handed_over + meters.leases.opened + meters.leases.stolen;
+        let leases = meters.leases.total();
+        let granted = leases.hit + leases.handed_over + leases.opened + leases.stolen;
         let longest_wait = self.waiters.iter().map(|(_, waiter)| now.since(waiter.arrived_at)).max();
         let breaker = self.server.breaker(now);
         let (workspaces, truncated, next) = self.workspace_page(page, now);
@@ -51,11 +51,13 @@ impl Core {
             longest_wait_ms: ms(longest_wait.unwrap_or_default()),
             utilization: f64::from(total) / f64::from(share.max(1)),
             saturation: f64::from(in_use) / f64::from(share.max(1)),
-            hit_rate: ratio(meters.leases.hit, granted),
+            hit_rate: ratio(leases.hit, granted),
             opens_per_second: meters.open_rate.per_second(now),
             steals_per_second: meters.steal_rate.per_second(now),
             wait_ms: meters.waits.spread(),
+            wait_ms_by_class: meters.waits.map(Histogram::spread),
             hold_ms: meters.holds.spread(),
+            hold_ms_by_class: meters.holds.map(Histogram::spread),
             open_ms: meters.opens_took.spread(),
             close_ms: meters.closes_took.spread(),
             victim_age_ms: meters.victim_age.spread(),
@@ -64,7 +66,8 @@ impl Core {
             parallel_opens: self.limits.max_parallel_opens,
             opens_in_flight: self.in_flight,
             open_capacity_per_second: self.open_capacity(),
-            leases: meters.leases,
+            leases,
+            leases_by_class: meters.leases,
             opens: meters.opens,
             closes: meters.closes,
             steals: meters.steals,
