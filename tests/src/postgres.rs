@@ -7,7 +7,10 @@ mod cluster;
 #[cfg(feature = "containers")]
 mod container;
 
-use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 use std::{
     fmt::Write as _,
     process::Child,
@@ -30,6 +33,9 @@ pub struct Server {
     pub password: String,
     /// A database that exists.
     pub database: String,
+    /// The folder of its Unix socket, where it is known. Such a server also speaks TLS, with a
+    /// certificate that nobody has signed.
+    pub socket_folder: Option<String>,
 }
 
 impl Server {
@@ -51,6 +57,7 @@ impl Server {
             .username(&self.user)
             .password(&self.password)
             .database(database)
+            .ssl_mode(PgSslMode::Disable)
             .disable_statement_logging()
     }
 }
@@ -195,6 +202,7 @@ fn named_by_environment() -> Option<Server> {
         user: part(url.username()),
         password: part(url.password().unwrap_or_default()),
         database: part(url.path().trim_start_matches('/')),
+        socket_folder: None,
     })
 }
 

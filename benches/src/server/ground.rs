@@ -1,7 +1,10 @@
 //! The server that is measured on: databases, roles, and whoever counts sessions.
 
 use anyhow::Context as _;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 use std::{
     sync::{
         Arc,
@@ -76,6 +79,7 @@ pub(crate) fn options(server: &Server, database: &str) -> PgConnectOptions {
         .username(&server.user)
         .password(&server.password)
         .database(database)
+        .ssl_mode(PgSslMode::Disable)
         .disable_statement_logging()
 }
 

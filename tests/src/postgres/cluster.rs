@@ -4,7 +4,10 @@ use super::{Server, keep};
 use std::{
     fs, io,
     net::{TcpListener, TcpStream},
-    os::unix::{fs::chown, process::CommandExt as _},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread::sleep,
@@ -49,8 +52,11 @@ pub(super) fn start() -> Result<Server, String> {
         return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
     }
     let port = free_port().map_err(text)?;
+    certify(&folder.join("data"), owner)?;
+    let sockets = folder.to_string_lossy().into_owned();
     let settings = format!(
-        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 200\n\
+        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{sockets}'\n\
+         max_connections = 200\nssl = on\n\
          fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
     );
     let file = folder.join("data/postgresql.conf");
@@ -75,7 +81,19 @@ pub(super) fn start() -> Result<Server, String> {
         user: "postgres".to_owned(),
         password: String::new(),
         database: "postgres".to_owned(),
+        socket_folder: Some(sockets),
     })
+}
+
+/// A certificate that nobody has signed, where the server looks for it.
+fn certify(data: &Path, owner: Option<(u32, u32)>) -> Result<(), String> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|e| e.to_string())?;
+    let key = data.join("server.key");
+    fs::write(data.join("server.crt"), made.cert.pem()).map_err(text)?;
+    fs::write(&key, made.signing_key.serialize_pem()).map_err(text)?;
+    // The server refuses a key that others can read.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).map_err(text)?;
+    owner.map_or(Ok(()), |(uid, gid)| chown(&key, Some(uid), Some(gid))).map_err(text)
 }
 
 fn programs() -> Option<PathBuf> {

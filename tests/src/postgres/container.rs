@@ -63,7 +63,8 @@ async fn run() -> Result<Server, String> {
     keep(remove.map_err(|e| e.to_string())?);
     std::mem::forget(container);
     let database = "postgres".to_owned();
-    let server = Server { host, port, user: database.clone(), password: PASSWORD.to_owned(), database };
+    let (user, password) = (database.clone(), PASSWORD.to_owned());
+    let server = Server { host, port, user, password, database, socket_folder: None };
     // The image's first server, which fills the folder, says that it is ready as well.
     while server.options(&server.database).connect().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -95,6 +95,10 @@ impl PostgresLink {
         let mut settings = vec![
             ("statement_timeout", self.statement_timeout.as_millis().to_string()),
             ("idle_in_transaction_session_timeout", self.idle_in_transaction_timeout.as_millis().to_string()),
+            // The server lets go of a peer that is silent; the client has its own deadlines. Neither
+            // means anything to a Unix socket.
+            ("tcp_user_timeout", SILENCE.as_millis().to_string()),
+            ("tcp_keepalives_idle", SILENCE.as_secs().to_string()),
         ];
         if notices_our_end {
             settings.push(("client_connection_check_interval", CHECK_INTERVAL.to_owned()));
@@ -112,6 +116,9 @@ impl PostgresLink {
         if self.password.is_empty() { options } else { options.password(self.password.expose()) }
     }
 }
+
+/// For so long a peer may leave what it was sent unacknowledged.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// In milliseconds.
 const CHECK_INTERVAL: &str = "5000";
