@@ -2,6 +2,7 @@
 
 mod audit;
 mod course;
+mod feeds;
 mod planning;
 mod retry;
 mod schedule;
@@ -9,17 +10,19 @@ mod testing;
 
 pub use audit::Discrepancy;
 pub(crate) use course::CANCELLED;
+pub use feeds::TriedFeed;
 pub use planning::Planned;
 pub use testing::{TestResults, VariationOutcome};
 
 use crate::{
     access::{Caller, Denied},
+    data_feeds::Feeds,
     directory::active_workspace,
     failure::{Failure, FailureKind},
     page::{Counted, Page},
     ports::{
-        AccountLine, Clock, ConnectionBroker, IdGenerator, Purpose, SiteChanges, StoreError, UnitOfWork,
-        WorkKind,
+        AccountLine, Clock, ConnectionBroker, FeedError, IdGenerator, Purpose, SiteChanges, StoreError,
+        UnitOfWork, WorkKind,
     },
     work::Work,
 };
@@ -42,6 +45,7 @@ pub struct Broadcasts {
     ids: Arc<dyn IdGenerator>,
     work: Arc<Work>,
     sites: Arc<dyn SiteChanges>,
+    feeds: Arc<Feeds>,
 }
 
 /// Why a use case of broadcasts failed.
@@ -74,6 +78,15 @@ pub enum BroadcastsError {
         /// How many would be mailed now.
         recipients: u64,
     },
+    /// The contact that is named does not exist.
+    #[error("Contact not found")]
+    UnknownContact,
+    /// The global feed gave no data, so that the broadcast was not started.
+    #[error("the global feed failed: {0}")]
+    GlobalFeed(#[source] FeedError),
+    /// Somebody changed the global feed while it was being asked.
+    #[error("the global feed was changed at the same moment; try again")]
+    FeedChanged,
     /// The broadcast is in a state that does not allow this.
     #[error(transparent)]
     Transition(#[from] IllegalTransition),
@@ -100,12 +113,14 @@ impl From<EditError> for BroadcastsError {
 impl Failure for BroadcastsError {
     fn kind(&self) -> FailureKind {
         match self {
-            Self::NotFound => FailureKind::NotFound,
+            Self::NotFound | Self::UnknownContact => FailureKind::NotFound,
             Self::UnknownList(_) | Self::UnknownTemplate(_) | Self::NoDomain => FailureKind::Invalid,
-            Self::NoProvider => FailureKind::Unprocessable,
-            Self::NoTest | Self::SlugTaken | Self::PlanChanged { .. } | Self::Transition(_) => {
-                FailureKind::Conflict
-            }
+            Self::NoProvider | Self::GlobalFeed(_) => FailureKind::Unprocessable,
+            Self::FeedChanged
+            | Self::NoTest
+            | Self::SlugTaken
+            | Self::PlanChanged { .. }
+            | Self::Transition(_) => FailureKind::Conflict,
             Self::Invalid(e) => e.kind(),
             Self::Denied(e) => e.kind(),
             Self::Store(e) => e.kind(),
@@ -120,6 +135,9 @@ impl Failure for BroadcastsError {
             Self::UnknownList(_) => "list-unknown",
             Self::UnknownTemplate(_) => "template-unknown",
             Self::NoProvider => "provider-missing",
+            Self::UnknownContact => "contact-not-found",
+            Self::GlobalFeed(_) => "global-feed-failed",
+            Self::FeedChanged => "global-feed-changed",
             Self::NoTest => "broadcast-without-test",
             Self::PlanChanged { .. } => "broadcast-plan-changed",
             Self::Transition(_) => "broadcast-status",
@@ -145,8 +163,9 @@ impl Broadcasts {
         ids: Arc<dyn IdGenerator>,
         work: Arc<Work>,
         sites: Arc<dyn SiteChanges>,
+        feeds: Arc<Feeds>,
     ) -> Self {
-        Self { broker, clock, ids, work, sites }
+        Self { broker, clock, ids, work, sites, feeds }
     }
 
     /// Stores a draft.
@@ -154,10 +173,16 @@ impl Broadcasts {
     /// # Errors
     /// Without `broadcasts:write`, when the draft breaks a rule, or its list is unknown.
     #[tracing::instrument(name = "broadcasts.create", skip_all)]
-    pub async fn create(&self, caller: &Caller, draft: BroadcastDraft) -> Result<Broadcast, BroadcastsError> {
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        mut draft: BroadcastDraft,
+    ) -> Result<Broadcast, BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let id = BroadcastId::from_uuid(self.ids.uuid());
-        let broadcast = draft.into_broadcast(id, self.clock.now())?;
+        let feeds = std::mem::take(&mut draft.feeds);
+        let mut broadcast = draft.into_broadcast(id, self.clock.now())?;
+        broadcast.take_feeds(self.feeds.changed(&broadcast.feeds, feeds)?)?;
         let purpose = Purpose::interactive("broadcasts.create");
         self.check_domain(caller, &broadcast.channels, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
@@ -179,7 +204,7 @@ impl Broadcasts {
         &self,
         caller: &Caller,
         id: &BroadcastId,
-        draft: BroadcastDraft,
+        mut draft: BroadcastDraft,
         moment: Rescheduling,
     ) -> Result<Broadcast, BroadcastsError> {
         caller.require(Permission::Write(Resource::Broadcasts))?;
@@ -188,7 +213,9 @@ impl Broadcasts {
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = store.broadcast_for_update(id).await?.ok_or(BroadcastsError::NotFound)?;
+        let feeds = std::mem::take(&mut draft.feeds);
         broadcast.edit(draft, moment, self.clock.now())?;
+        broadcast.take_feeds(self.feeds.changed(&broadcast.feeds, feeds)?)?;
         known_lists(store.as_mut(), &broadcast.audience).await?;
         if broadcast.launch.is_some() {
             let versions = latest_versions(store.as_mut(), &broadcast).await?;

@@ -7,6 +7,7 @@
 mod at_once;
 mod breaker;
 mod draft;
+mod feeds;
 mod files;
 mod forecast;
 mod record;
@@ -17,6 +18,7 @@ mod variables;
 
 use crate::{
     contacts::ContactView,
+    data_feeds::Feeds,
     directory::active_workspace,
     messages::open_data,
     ports::{
@@ -34,7 +36,7 @@ use domain::{
     contacts::{Contact, ContactField},
     deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
     email_address::EmailAddress,
-    ids::{IntegrationId, ListId, MessageId, WorkspaceId},
+    ids::{BroadcastId, IntegrationId, ListId, MessageId, WorkspaceId},
     integrations::{EmailProvider, Integration},
     lists::{List, Membership, MembershipStatus},
     messages::Message,
@@ -47,6 +49,7 @@ use domain::{
 use draft::{Draft, Unsendable};
 pub use forecast::{Forecast, Sample, Warning, WarningKind};
 use record::{record, record_lapsed};
+use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -73,6 +76,7 @@ pub struct DeliveryPorts {
     pub renderer: Arc<dyn Renderer>,
     pub ids: Arc<dyn IdGenerator>,
     pub tracking_tokens: Arc<dyn TrackingTokens>,
+    pub feeds: Arc<Feeds>,
 }
 
 /// How deliveries are made.
@@ -138,6 +142,8 @@ pub struct Item {
     notification: Option<Arc<Notification>>,
     broadcast: Option<Arc<Broadcast>>,
     list: Option<Arc<List>>,
+    /// What the global feed of the broadcast said.
+    global_feed: Option<Arc<Value>>,
 }
 
 impl Batch {
@@ -230,6 +236,10 @@ impl Deliveries {
                 Err(Unsendable::Failed(why)) => {
                     self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
                     Outcome::Failed { reason: reason(&why) }
+                }
+                Err(Unsendable::Feed(error)) => {
+                    self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
+                    self.without_feed(item, &error)
                 }
                 Err(Unsendable::Later(error)) => {
                     self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
@@ -343,11 +353,12 @@ impl Deliveries {
             .ok_or("the e-mail provider of this message was removed from the workspace")?;
         let contact = item.contact.as_ref().ok_or("the contact was deleted")?;
         let template = item.template.as_ref().ok_or("the template of this message is gone")?;
-        let data = match &item.message {
+        let mut data = match &item.message {
             Some(message) => open_data(self.ports.vault.as_ref(), &batch.key, message)
                 .map_err(|_| "the stored variables of this message cannot be opened")?,
             None => serde_json::Map::new(),
         };
+        self.add_feeds(&batch.workspace, item, contact, &mut data).await?;
         let memberships = match delivery.source {
             DeliverySource::Transactional { .. } => Some(item.memberships.clone()),
             DeliverySource::Broadcast { .. } => None,
@@ -524,6 +535,7 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
     let mut notifications = HashMap::new();
     let mut broadcasts = HashMap::new();
     let mut lists: HashMap<ListId, Option<Arc<List>>> = HashMap::new();
+    let mut feeds: HashMap<BroadcastId, Option<Arc<Value>>> = HashMap::new();
     let mut items = Vec::with_capacity(claimed.len());
     for delivery in claimed {
         let version = (delivery.template.clone(), delivery.template_version);
@@ -531,7 +543,7 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
             let template = store.template_version(&version.0, version.1).await?.map(Arc::new);
             templates.insert(version.clone(), template);
         }
-        let (mut notification, mut broadcast, mut list) = (None, None, None);
+        let (mut notification, mut broadcast, mut list, mut global_feed) = (None, None, None, None);
         match &delivery.source {
             DeliverySource::Transactional { notification: id } => {
                 if !notifications.contains_key(id) {
@@ -541,12 +553,19 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
             }
             DeliverySource::Broadcast { broadcast: id, list: list_id } => {
                 if !broadcasts.contains_key(id) {
-                    broadcasts.insert(id.clone(), store.broadcast(id).await?.map(Arc::new));
+                    let found = store.broadcast(id).await?.map(Arc::new);
+                    let feed = match found.as_ref().and_then(|b| b.feeds.active_global()) {
+                        Some(_) => store.global_feed(id).await?,
+                        None => None,
+                    };
+                    feeds.insert(id.clone(), feed.map(|data| Arc::new(Value::Object(data))));
+                    broadcasts.insert(id.clone(), found);
                 }
                 if !lists.contains_key(list_id) {
                     lists.insert(list_id.clone(), store.list(list_id).await?.map(Arc::new));
                 }
                 broadcast.clone_from(&broadcasts[id]);
+                global_feed.clone_from(&feeds[id]);
                 list.clone_from(&lists[list_id]);
             }
         }
@@ -558,6 +577,7 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
             notification,
             broadcast,
             list,
+            global_feed,
             delivery,
         });
     }

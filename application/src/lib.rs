@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod broadcasts;
 pub mod connections;
 pub mod contacts;
+pub mod data_feeds;
 pub mod deliveries;
 pub mod failure;
 pub mod integrations;

@@ -5,6 +5,7 @@ mod broadcasts;
 mod broker;
 mod connections;
 mod contacts;
+mod data_feeds;
 mod deliveries;
 mod integrations;
 mod lists;
@@ -35,6 +36,7 @@ pub use connections::{
     WorkspaceConnections,
 };
 pub use contacts::ContactStore;
+pub use data_feeds::{FeedError, FeedReader, FeedRequest};
 pub use deliveries::{Claim, DeliveryStore, Settled};
 pub use integrations::IntegrationStore;
 pub use lists::ListStore;

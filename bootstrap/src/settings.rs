@@ -36,6 +36,8 @@ pub struct Settings {
     pub previous_secret_key: Option<Secret>,
     /// The administrator.
     pub root_email: EmailAddress,
+    /// Whether data feeds may be at private addresses and without TLS.
+    pub data_feed_allow_private: bool,
     /// Most workspaces; `None` for any number.
     pub max_workspaces: Option<u32>,
     /// Most people per workspace; `None` for any number.
@@ -248,6 +250,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let secret_key = reader.secret("SECRET_KEY");
     let previous_secret_key = reader.secret("SECRET_KEY_PREVIOUS");
     let root_email = reader.email("ROOT_EMAIL");
+    let data_feed_allow_private = reader.flag("DATA_FEED_ALLOW_PRIVATE");
     let limited = |number: Option<u32>| number.filter(|n| *n > 0);
     let max_workspaces = limited(reader.number("MAX_WORKSPACES"));
     let max_users = limited(reader.number("MAX_USERS"));
@@ -279,6 +282,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         secret_key,
         previous_secret_key,
         root_email: root_email?,
+        data_feed_allow_private: data_feed_allow_private?,
         max_workspaces,
         max_users,
         worker_enabled: worker_enabled?,

@@ -16,6 +16,7 @@ pub use testing::{AbTest, VariationResult, WinnerChoice, WinnerMetric, recommend
 
 use crate::{
     Timestamp,
+    data_feeds::{DataFeeds, FeedsDraft},
     email_address::EmailAddress,
     ids::{BroadcastId, IntegrationId, TemplateId},
     publications::{Channels, WebSettings},
@@ -72,6 +73,8 @@ pub struct Broadcast {
     pub channels: Channels,
     /// How it appears as a page; there when it is on the web.
     pub web: Option<WebSettings>,
+    /// Data from elsewhere in its mails.
+    pub feeds: DataFeeds,
     /// Where it stands.
     pub state: BroadcastState,
     /// What it is sent with; `None` until it starts.
@@ -105,6 +108,8 @@ pub struct BroadcastDraft {
     pub channels: Channels,
     /// See [`Broadcast::web`].
     pub web: Option<WebSettings>,
+    /// See [`Broadcast::feeds`].
+    pub feeds: FeedsDraft,
 }
 
 impl BroadcastDraft {
@@ -125,6 +130,7 @@ impl BroadcastDraft {
             schedule: None,
             channels: self.channels,
             web: self.web,
+            feeds: DataFeeds::default(),
             state: BroadcastState::Draft,
             launch: None,
             cursor: None,
@@ -257,6 +263,20 @@ impl Broadcast {
         self.utm = draft.utm;
         self.metadata = draft.metadata;
         self.updated_at = now;
+        Ok(())
+    }
+
+    /// Takes other feeds, for those who are not planned yet.
+    ///
+    /// # Errors
+    /// When it was started and the global feed would be turned on: it is asked at the start alone.
+    pub fn take_feeds(&mut self, feeds: DataFeeds) -> Result<(), Invalid> {
+        let late = self.state.started_at().is_some() && self.feeds.active_global().is_none();
+        if late && feeds.active_global().is_some() {
+            let rule = "can be turned on only before the broadcast is started";
+            return Err(Invalid::one("/data_feed/global_feed/enabled", rule));
+        }
+        self.feeds = feeds;
         Ok(())
     }
 

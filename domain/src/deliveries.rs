@@ -80,6 +80,14 @@ pub enum Outcome {
         /// What the provider said, at most 255 characters.
         reason: String,
     },
+    /// Not made, as others of its broadcast could not be either: the broadcast is paused for this
+    /// reason, and the mail waits until it goes on.
+    Halted {
+        /// Not before this moment.
+        at: Timestamp,
+        /// Why, at most 255 characters.
+        reason: String,
+    },
     /// Not taken, and no further attempt.
     Failed {
         /// What the provider said, at most 255 characters.
@@ -101,7 +109,7 @@ impl Outcome {
     /// Whether the delivery leaves the queue.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Retry { .. })
+        !matches!(self, Self::Retry { .. } | Self::Halted { .. })
     }
 
     /// The reason, when there is one.
@@ -110,7 +118,10 @@ impl Outcome {
         match self {
             Self::Sent => None,
             Self::Skipped { why } => Some(why.name()),
-            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unknown { reason } => Some(reason),
+            Self::Retry { reason, .. }
+            | Self::Halted { reason, .. }
+            | Self::Failed { reason }
+            | Self::Unknown { reason } => Some(reason),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod attachments;
 pub mod broadcasts;
 pub mod contacts;
+pub mod data_feeds;
 pub mod deliveries;
 pub mod email_address;
 pub mod hosts;

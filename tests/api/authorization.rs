@@ -172,6 +172,16 @@ fn cases() -> Vec<Case> {
             Write("broadcasts"),
             json!({"workspace_id": "WS", "broadcast_id": BROADCAST, "recipient_email": "a@b.example"}),
         ),
+        post(
+            "/api/broadcasts.refreshGlobalFeed",
+            Write("broadcasts"),
+            json!({"workspace_id": "WS", "broadcast_id": BROADCAST, "url": "https://api.shop.example/"}),
+        ),
+        post(
+            "/api/broadcasts.testRecipientFeed",
+            Write("broadcasts"),
+            json!({"workspace_id": "WS", "broadcast_id": BROADCAST, "url": "https://api.shop.example/"}),
+        ),
         get("/api/broadcasts.recipients", Read("broadcasts"), &named(BROADCAST)),
         get("/api/broadcasts.plan", Read("broadcasts"), &named(BROADCAST)),
         get("/api/broadcasts.getTestResults", Read("broadcasts"), &named(BROADCAST)),

@@ -6,6 +6,7 @@ mod support;
 mod authorization;
 mod connections;
 mod contacts;
+mod data_feeds;
 mod faults;
 mod identity;
 mod integrations;

@@ -128,6 +128,7 @@ fn values(environment: &str, folder: &Path) -> BTreeMap<String, String> {
         ("EMAIL_QUEUE_RETRY_BASE", "1s"),
         ("CIRCUIT_BREAKER_COOLDOWN", "1s"),
         ("DATA_DIR", &data),
+        ("DATA_FEED_ALLOW_PRIVATE", if environment == "development" { "true" } else { "false" }),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()

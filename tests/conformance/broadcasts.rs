@@ -19,9 +19,11 @@ use domain::{
         RecipientState, Schedule, SkipReason, Skipped, Variation, VariationResult, WinnerChoice,
         WinnerMetric,
     },
+    data_feeds::{DataFeeds, Feed, FeedHeader, OnFailure},
     ids::SegmentId,
     lists::MembershipStatus,
     messages::Message,
+    secret::Sealed,
     timezones::Timezone,
     utm::UtmParameters,
 };
@@ -62,6 +64,7 @@ cases![
     an_account_is_read_by_state_and_address,
     only_failed_and_unknown_recipients_are_queued_again,
     broadcast_identifiers_come_in_order,
+    the_data_of_a_global_feed_is_kept_beside_its_broadcast,
 ];
 
 async fn keep(store: &Store, broadcasts: &[Broadcast]) {
@@ -117,8 +120,19 @@ async fn a_broadcast_is_read_as_it_was_stored(store: &Store) {
         ..audience(&["vip", "news"], &["churned"])
     };
     let schedule = Some(schedule("10:00"));
-    let other =
-        Broadcast { audience, schedule, utm: UtmParameters::default(), metadata: None, ..broadcast(2, 5) };
+    let feed = |url: &str| Feed {
+        enabled: true,
+        url: url.to_owned(),
+        headers: vec![FeedHeader { name: "X-Key".to_owned(), value: Sealed::new("00ff") }],
+    };
+    let feeds = DataFeeds {
+        global: Some(feed("https://api.shop.example/news")),
+        global_fetched_at: Some(at(3)),
+        recipient: Some(feed("https://api.shop.example/for")),
+        on_failure: OnFailure::Skip,
+    };
+    let (utm, metadata) = (UtmParameters::default(), None);
+    let other = Broadcast { audience, schedule, utm, metadata, feeds, ..broadcast(2, 5) };
     keep(store, &[broadcast(1, 0), other.clone()]).await;
     let mut unit = store.write().await;
     assert_eq!(unit.broadcast(&broadcast_id(1)).await.unwrap(), Some(broadcast(1, 0)));
@@ -520,14 +534,21 @@ async fn an_account_without_lines_counts_nothing(store: &Store) {
 
 async fn skipped_recipients_are_counted_by_reason(store: &Store) {
     let mut unit = store.write().await;
-    let lines: Vec<_> = (1..=7).map(|n| recipient(&format!("c{n}"), n)).collect();
+    let lines: Vec<_> = (1..=8).map(|n| recipient(&format!("c{n}"), n)).collect();
     unit.insert_recipients_if_absent(&lines).await.unwrap();
     let reasons = SkipReason::ALL.into_iter().zip(1..);
     let states: Vec<_> =
         reasons.map(|(why, n)| (broadcast_id(1), message_id(n), RecipientState::Skipped(why))).collect();
     unit.set_recipient_states(&states).await.unwrap();
-    let skipped =
-        Skipped { unsubscribed: 1, bounced: 1, complained: 1, not_member: 1, excluded: 1, deleted: 1 };
+    let skipped = Skipped {
+        unsubscribed: 1,
+        bounced: 1,
+        complained: 1,
+        not_member: 1,
+        excluded: 1,
+        deleted: 1,
+        no_feed: 1,
+    };
     assert_eq!(ledger(&mut *unit).await, Ledger { queued: 1, skipped, ..Ledger::default() });
 }
 
@@ -616,4 +637,19 @@ async fn broadcast_identifiers_come_in_order(store: &Store) {
     let mut store = store.read().await;
     assert_eq!(store.broadcast_ids_after(None, 2).await.unwrap(), [1, 2].map(broadcast_id));
     assert_eq!(store.broadcast_ids_after(Some(&broadcast_id(2)), 2).await.unwrap(), [broadcast_id(3)]);
+}
+
+async fn the_data_of_a_global_feed_is_kept_beside_its_broadcast(store: &Store) {
+    keep(store, &[broadcast(1, 0), broadcast(2, 0)]).await;
+    let mut unit = store.write().await;
+    assert_eq!(unit.global_feed(&broadcast_id(1)).await.unwrap(), None);
+    for price in [json!({"price": 1, "nothing": "\u{0}"}), json!({"price": 2, "offers": [{"name": "Žluť"}]})]
+    {
+        let data = price.as_object().unwrap().clone();
+        unit.keep_global_feed(&broadcast_id(1), &data).await.unwrap();
+        assert_eq!(unit.global_feed(&broadcast_id(1)).await.unwrap(), Some(data));
+    }
+    assert_eq!(unit.global_feed(&broadcast_id(2)).await.unwrap(), None);
+    unit.delete_broadcast(&broadcast_id(1)).await.unwrap();
+    assert_eq!(unit.global_feed(&broadcast_id(1)).await.unwrap(), None);
 }

@@ -36,6 +36,7 @@ cases![
     holding_what_waits_does_nothing,
     a_final_outcome_removes_the_delivery,
     a_retry_waits_again_until_its_moment,
+    a_halted_delivery_waits_again_until_its_moment,
     what_is_not_begun_is_not_settled,
     a_delivery_is_settled_once,
     many_deliveries_are_settled_in_one_call,
@@ -291,6 +292,15 @@ async fn a_retry_waits_again_until_its_moment(store: &Store) {
     assert_eq!(claim(&mut *unit, 9, 99).await, []);
     let again = unit.claim_deliveries(9, &[], at(100), at(160)).await.unwrap();
     assert_eq!(again, [Delivery { attempts: 2, ..delivery(1, 100) }]);
+}
+
+async fn a_halted_delivery_waits_again_until_its_moment(store: &Store) {
+    let mut unit = unit_with(store, &[delivery(1, 0)]).await;
+    begin(&mut *unit, 9, 0).await;
+    let halted = settled(1, Outcome::Halted { at: at(100), reason: "no data".to_owned() });
+    assert_eq!(unit.settle_deliveries(&[halted]).await.unwrap(), [message_id(1)]);
+    assert_eq!(claim(&mut *unit, 9, 99).await, []);
+    assert_eq!(claim(&mut *unit, 9, 100).await.len(), 1);
 }
 
 async fn what_is_not_begun_is_not_settled(store: &Store) {

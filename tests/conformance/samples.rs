@@ -5,6 +5,7 @@ use domain::{
     Timestamp,
     broadcasts::{Audience, Broadcast, BroadcastDraft, Recipient, RecipientState, Variation},
     contacts::ContactPatch,
+    data_feeds::FeedsDraft,
     deliveries::{Delivery, DeliverySource},
     email_address::EmailAddress,
     ids::{
@@ -173,6 +174,7 @@ pub fn broadcast(number: u32, created: i64) -> Broadcast {
         metadata: Some(object(json!({"team": "news"}))),
         channels: Channels::default(),
         web: None,
+        feeds: FeedsDraft::default(),
     }
     .into_broadcast(broadcast_id(number), at(created))
     .unwrap()

@@ -1,6 +1,7 @@
 //! `broadcasts.*`: newsletters to the members of a list.
 
 mod bodies;
+mod feeds;
 mod ledger;
 mod plan;
 mod schedule;
@@ -10,12 +11,14 @@ mod web;
 use crate::{Bearer, Body, Created, Problem, body::complete, cursor, features::Shared, tags::Tag};
 use bodies::{
     BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, TrialBody, UpdateBody, broadcast,
+    with_data,
 };
 use domain::{
     broadcasts::RecipientState,
     ids::BroadcastId,
     validation::{Check, Invalid},
 };
+use feeds::{GlobalTrialBody, RecipientTrialBody, TriedBody};
 use ledger::{LedgerAnswer, RecipientsPage, RetriedAnswer, RetryBody};
 use plan::PlanAnswer;
 use poem_openapi::{OpenApi, param::Query, payload::Json};
@@ -50,7 +53,8 @@ impl BroadcastsApi {
     ) -> Result<Json<BroadcastAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &workspace_id.0).await?;
         let found = self.0.broadcasts.get(&caller, &broadcast_id(&id.0)?).await?;
-        Ok(Json(BroadcastAnswer { broadcast: broadcast(&caller.workspace, found) }))
+        let data = self.0.broadcasts.global_feed(&caller, &found).await?;
+        Ok(Json(BroadcastAnswer { broadcast: with_data(&caller.workspace, found, data) }))
     }
 
     /// Lists broadcasts, newest first
@@ -192,6 +196,44 @@ impl BroadcastsApi {
         let (id, recipient, template) = body.read()?;
         self.0.deliveries.send_trial(&caller, &id, recipient, template).await?;
         Ok(Json(DoneAnswer { success: true }))
+    }
+
+    /// Asks a global feed, to see what it says
+    ///
+    /// Stores nothing. A feed that gives no data is answered with `success: false` and the reason.
+    #[oai(
+        path = "/broadcasts.refreshGlobalFeed",
+        method = "post",
+        operation_id = "broadcastsRefreshGlobalFeed"
+    )]
+    async fn refresh_global_feed(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<GlobalTrialBody>,
+    ) -> Result<Json<TriedBody>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let (id, url, headers) = body.read()?;
+        Ok(Json(self.0.broadcasts.refresh_global_feed(&caller, &id, url, headers).await?.into()))
+    }
+
+    /// Asks a recipient feed for one contact, to see what it says
+    ///
+    /// Stores nothing. A feed that gives no data is answered with `success: false` and the reason.
+    #[oai(
+        path = "/broadcasts.testRecipientFeed",
+        method = "post",
+        operation_id = "broadcastsTestRecipientFeed"
+    )]
+    async fn test_recipient_feed(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<RecipientTrialBody>,
+    ) -> Result<Json<TriedBody>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let (id, contact, url, headers) = body.read()?;
+        let tried =
+            self.0.broadcasts.test_recipient_feed(&caller, &id, contact.as_ref(), url, headers).await?;
+        Ok(Json(tried.into()))
     }
 
     /// How the contents of a broadcast do in its test

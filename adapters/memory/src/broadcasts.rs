@@ -18,6 +18,7 @@ use domain::{
     lists::{Membership, MembershipStatus},
     timezones::Timezone,
 };
+use serde_json::{Map, Value};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, btree_map::Entry},
@@ -113,6 +114,24 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn keep_global_feed(
+        &mut self,
+        broadcast: &BroadcastId,
+        data: &Map<String, Value>,
+    ) -> Result<(), StoreError> {
+        self.change(|state| {
+            state.feeds.insert(broadcast.clone(), data.clone());
+            Ok(())
+        })
+    }
+
+    async fn global_feed(
+        &mut self,
+        broadcast: &BroadcastId,
+    ) -> Result<Option<Map<String, Value>>, StoreError> {
+        self.look(|state| state.feeds.get(broadcast).cloned())
+    }
+
     async fn insert_recipients_if_absent(
         &mut self,
         recipients: &[Recipient],
@@ -160,6 +179,7 @@ impl BroadcastStore for MemorySession<WorkspaceState> {
     async fn delete_broadcast(&mut self, id: &BroadcastId) -> Result<bool, StoreError> {
         self.change(|state| {
             state.recipients.retain(|(broadcast, _), _| broadcast != id);
+            state.feeds.remove(id);
             Ok(state.broadcasts.remove(id).is_some())
         })
     }

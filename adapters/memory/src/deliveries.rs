@@ -114,7 +114,7 @@ impl DeliveryStore for MemorySession<WorkspaceState> {
             let mut ended = Vec::new();
             for Settled { message, outcome } in settled {
                 let Some(queued) = state.claimed(message).filter(|q| q.begun) else { continue };
-                if let Outcome::Retry { at, .. } = outcome {
+                if let Outcome::Retry { at, .. } | Outcome::Halted { at, .. } = outcome {
                     queued.claimed_until = None;
                     queued.begun = false;
                     queued.delivery.due_at = *at;

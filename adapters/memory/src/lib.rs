@@ -8,6 +8,7 @@ mod broadcasts;
 mod broker;
 mod connections;
 mod contacts;
+mod data_feeds;
 mod deliveries;
 mod integrations;
 mod lists;
@@ -30,6 +31,7 @@ mod workspaces;
 
 pub use broker::MemoryBroker;
 pub use connections::FixedMeter;
+pub use data_feeds::{Asked, MemoryFeeds};
 pub use mailer::{MemoryMailer, Posted};
 pub use renderer::PlainRenderer;
 pub use session::MemorySession;

@@ -35,6 +35,7 @@ pub struct WorkspaceState {
     pub(crate) templates: BTreeMap<(TemplateId, i64), Kept<Template>>,
     pub(crate) notifications: BTreeMap<NotificationId, Kept<Notification>>,
     pub(crate) broadcasts: BTreeMap<BroadcastId, Broadcast>,
+    pub(crate) feeds: BTreeMap<BroadcastId, serde_json::Map<String, serde_json::Value>>,
     pub(crate) recipients: BTreeMap<(BroadcastId, EmailAddress), Recipient>,
     pub(crate) deliveries: BTreeMap<MessageId, Queued>,
     pub(crate) messages: BTreeMap<MessageId, Message>,

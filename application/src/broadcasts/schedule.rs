@@ -1,6 +1,6 @@
 //! Starting a broadcast, at once or at its moment.
 
-use super::{Broadcasts, BroadcastsError, course::locked, latest_versions};
+use super::{Broadcasts, BroadcastsError, course::locked, feeds::keep_global, latest_versions};
 use crate::{
     access::Caller,
     directory::active_workspace,
@@ -18,7 +18,7 @@ impl Broadcasts {
     ///
     /// # Errors
     /// Without `broadcasts:write`, when it is no draft, a template is missing, or a provider for
-    /// its mails, or the given plan is no longer what would be done.
+    /// its mails, its global feed gives no data, or the given plan is no longer what would be done.
     #[tracing::instrument(name = "broadcasts.send_now", skip_all)]
     pub async fn send_now(
         &self,
@@ -29,6 +29,7 @@ impl Broadcasts {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.schedule");
         let provider = self.provider(&caller.workspace, purpose).await;
+        let fetched = self.fetch_global(&caller.workspace, id, purpose).await?;
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let mut broadcast = locked(store.as_mut(), id).await?;
@@ -37,6 +38,7 @@ impl Broadcasts {
             let integration = provider?;
             check_plan(store.as_mut(), plan, &broadcast, &template_versions, integration).await?;
             broadcast.start(Launch { template_versions, integration }, self.clock.now())?;
+            keep_global(store.as_mut(), &mut broadcast, fetched).await?;
         } else {
             broadcast.publish_only(self.clock.now())?;
         }
@@ -46,11 +48,13 @@ impl Broadcasts {
         Ok(())
     }
 
-    /// Lets a draft start at a moment, with the versions of its templates that are the latest then.
+    /// Lets a draft start at a moment, with the versions of its templates that are the latest then. Its
+    /// global feed is asked now, so that a fault shows, and again at the moment.
     ///
     /// # Errors
     /// Without `broadcasts:write`, when it is no draft, the moment has passed, a template or a
-    /// provider is missing, or the given plan is no longer what would be done.
+    /// provider is missing, its global feed gives no data, or the given plan is no longer what would
+    /// be done.
     #[tracing::instrument(name = "broadcasts.schedule", skip_all)]
     pub async fn schedule(
         &self,
@@ -62,6 +66,7 @@ impl Broadcasts {
         caller.require(Permission::Write(Resource::Broadcasts))?;
         let purpose = Purpose::interactive("broadcasts.schedule");
         let provider = self.provider(&caller.workspace, purpose).await;
+        let fetched = self.fetch_global(&caller.workspace, id, purpose).await?;
         // The look that this causes finds nothing due and keeps the entry until the moment.
         let promise = self.work.promise(&caller.workspace, WorkKind::Planning, purpose).await?;
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
@@ -71,6 +76,7 @@ impl Broadcasts {
             check_plan(store.as_mut(), plan, &broadcast, &versions, provider?).await?;
         }
         broadcast.schedule(schedule, self.clock.now())?;
+        keep_global(store.as_mut(), &mut broadcast, fetched).await?;
         store.update_broadcast(&broadcast).await?;
         promise.commit(store).await?;
         Ok(())
@@ -85,6 +91,7 @@ impl Broadcasts {
         purpose: Purpose,
     ) -> Result<(), StoreError> {
         let provider = self.provider(workspace, purpose).await;
+        let fetched = self.fetch_global(workspace, id, purpose).await;
         let mut store = self.broker.write(workspace, purpose).await?;
         let now = self.clock.now();
         let Some(mut broadcast) = store.broadcast_for_update(id).await?.filter(|b| b.is_due(now)) else {
@@ -103,9 +110,18 @@ impl Broadcasts {
                 .map(|template_versions| Launch { template_versions, integration }),
             Err(error) => Err(error),
         };
+        let launch = launch.and_then(|launch| Ok((launch, fetched?)));
+        let launch = match launch {
+            Ok((launch, fetched)) => {
+                keep_global(store.as_mut(), &mut broadcast, fetched).await.map(|()| launch)
+            }
+            Err(error) => Err(error),
+        };
         match launch {
             Ok(launch) => broadcast.start_due(launch, now),
             Err(BroadcastsError::Store(error)) => return Err(error),
+            // The next look asks the other feed.
+            Err(BroadcastsError::FeedChanged) => return Ok(()),
             Err(error) => {
                 tracing::warn!(broadcast.id = %id, "a scheduled broadcast cannot start: it is paused");
                 // It was due, so it runs and can be paused.

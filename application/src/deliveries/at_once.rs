@@ -54,6 +54,7 @@ impl Deliveries {
         };
         let mail = self.write(draft).await.map_err(|error| match error {
             Unsendable::Failed(why) => malformed(&why),
+            Unsendable::Feed(error) => malformed(&error.reason),
             Unsendable::Later(_) => malformed("the files of this message could not be read"),
         })?;
         self.ports.mailer.send(&provider.route, &mail).await

@@ -4,7 +4,7 @@ use super::{Deliveries, variables};
 use crate::{
     contacts::ContactView,
     links::MailLinks,
-    ports::{Mailbox, OutgoingMail, Overrides, StoreError, TemplateKey},
+    ports::{FeedError, Mailbox, OutgoingMail, Overrides, StoreError, TemplateKey},
     tracking::Mark,
 };
 use domain::{
@@ -44,6 +44,8 @@ pub(super) struct Draft<'a> {
 pub(super) enum Unsendable {
     /// Never.
     Failed(String),
+    /// A feed gave no data, and the mail must not go out without it.
+    Feed(FeedError),
     /// The store failed.
     Later(StoreError),
 }

@@ -66,6 +66,8 @@ pub enum WarningKind {
     TooLarge,
     /// The mail cannot be made for this recipient.
     CannotBeMade,
+    /// A feed gave no data.
+    FeedFailed,
 }
 
 impl WarningKind {
@@ -77,6 +79,7 @@ impl WarningKind {
             Self::NoUnsubscribeLink => "missing_unsubscribe_link",
             Self::TooLarge => "too_large",
             Self::CannotBeMade => "cannot_be_made",
+            Self::FeedFailed => "feed_failed",
         }
     }
 }
@@ -106,8 +109,9 @@ impl Deliveries {
         for list in broadcast.audience.lists() {
             lists.push((list.clone(), store.list_stats(list).await?.active));
         }
-        let items = self.items(store.as_mut(), &broadcast, &templates, provider).await?;
+        let mut items = self.items(store.as_mut(), &broadcast, &templates, provider).await?;
         drop(store);
+        let no_feed = self.ask_ahead(&workspace, &mut items).await.err();
         let versions: Vec<_> = templates.iter().map(|t| t.version).collect();
         let hash =
             PlanHash::of(counts.recipients, &broadcast.audience, &broadcast.variations, &versions, provider);
@@ -115,6 +119,12 @@ impl Deliveries {
         let seconds = counts.recipients.saturating_mul(60).div_ceil(u64::from(rate));
         let batch = Batch { workspace, key, providers, items, next: None };
         let (samples, mut warnings) = self.samples(&batch).await?;
+        warnings.extend(no_feed.map(|error| Warning {
+            kind: WarningKind::FeedFailed,
+            template: None,
+            email: None,
+            detail: format!("the global feed failed: {error}"),
+        }));
         if counts.recipients == 0 {
             warnings.push(Warning {
                 kind: WarningKind::NoRecipients,
@@ -164,6 +174,10 @@ impl Deliveries {
                 Err(Unsendable::Later(error)) => return Err(error.into()),
                 Err(Unsendable::Failed(why)) => {
                     warn(WarningKind::CannotBeMade, why);
+                    continue;
+                }
+                Err(Unsendable::Feed(error)) => {
+                    warn(WarningKind::FeedFailed, format!("the recipient feed failed: {error}"));
                     continue;
                 }
             };

@@ -12,7 +12,7 @@ use domain::{
     messages::{Message, MessageState},
     transactional::EmailOptions,
 };
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Gives back what an ended process had claimed, and records what it had begun: `ending` tells how, from
 /// the number of attempts and the reason.
@@ -47,12 +47,21 @@ pub(super) async fn record(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let retried: Vec<_> = ended.iter().filter(|(_, o)| !o.is_final()).map(|(d, _)| *d).collect();
-    let stopped = stopped(store, &retried).await?;
+    let halted: HashMap<_, _> = ended
+        .iter()
+        .filter_map(|(delivery, outcome)| match outcome {
+            Outcome::Halted { reason, .. } => Some((delivery.source.broadcast()?, reason.as_str())),
+            _ => None,
+        })
+        .collect();
+    let stopped = stopped(store, &retried, &halted, now).await?;
     let no_more = Outcome::Failed { reason: CANCELLED.to_owned() };
     let ended: Vec<_> = ended
         .iter()
         .map(|(delivery, outcome)| match outcome {
-            Outcome::Retry { .. } if stopped.is_cancelled(delivery) => (*delivery, &no_more),
+            Outcome::Retry { .. } | Outcome::Halted { .. } if stopped.is_cancelled(delivery) => {
+                (*delivery, &no_more)
+            }
             _ => (*delivery, *outcome),
         })
         .collect();
@@ -129,13 +138,26 @@ impl Stopped {
 }
 
 /// Looks up the broadcasts whose deliveries are to be tried again, and keeps them from being paused,
-/// cancelled or deleted until the unit of work ends.
-async fn stopped(store: &mut dyn UnitOfWork, retried: &[&Delivery]) -> Result<Stopped, StoreError> {
+/// cancelled or deleted until the unit of work ends. Those that cannot go on are paused.
+async fn stopped(
+    store: &mut dyn UnitOfWork,
+    retried: &[&Delivery],
+    halted: &HashMap<&BroadcastId, &str>,
+    now: Timestamp,
+) -> Result<Stopped, StoreError> {
     let mut stopped = Stopped::default();
     // In one order everywhere, so that two units never wait for each other.
     let broadcasts: BTreeSet<_> = retried.iter().filter_map(|delivery| delivery.source.broadcast()).collect();
     for id in broadcasts {
-        match store.broadcast_for_update(id).await?.map(|broadcast| broadcast.state) {
+        let mut found = store.broadcast_for_update(id).await?;
+        if let (Some(broadcast), Some(why)) = (found.as_mut(), halted.get(id))
+            && broadcast.pause_because(why, now).is_ok()
+        {
+            tracing::warn!(broadcast.id = %id, "a broadcast cannot go on: it is paused");
+            store.update_broadcast(broadcast).await?;
+            store.set_deliveries_aside(id).await?;
+        }
+        match found.map(|broadcast| broadcast.state) {
             Some(BroadcastState::Paused { .. }) => {
                 stopped.paused.insert(id.clone());
             }
@@ -184,7 +206,7 @@ pub(super) fn broadcast_message(delivery: &Delivery, outcome: &Outcome, now: Tim
 fn message_state(outcome: &Outcome) -> MessageState {
     match outcome {
         Outcome::Sent => MessageState::Sent,
-        Outcome::Retry { .. } => MessageState::Queued,
+        Outcome::Retry { .. } | Outcome::Halted { .. } => MessageState::Queued,
         Outcome::Failed { .. } | Outcome::Skipped { .. } => MessageState::Failed,
         Outcome::Unknown { .. } => MessageState::Unknown,
     }
@@ -193,7 +215,7 @@ fn message_state(outcome: &Outcome) -> MessageState {
 fn recipient_state(outcome: &Outcome) -> RecipientState {
     match outcome {
         Outcome::Sent => RecipientState::Sent,
-        Outcome::Retry { .. } => RecipientState::Queued,
+        Outcome::Retry { .. } | Outcome::Halted { .. } => RecipientState::Queued,
         Outcome::Failed { .. } => RecipientState::Failed,
         Outcome::Unknown { .. } => RecipientState::Unknown,
         Outcome::Skipped { why } => RecipientState::Skipped(*why),

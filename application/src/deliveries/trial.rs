@@ -4,7 +4,7 @@ use super::{Batch, Deliveries, Item, draft::Unsendable, record::broadcast_messag
 use crate::{
     access::{Caller, Denied},
     failure::{Failure, FailureKind},
-    ports::{Purpose, StoreError},
+    ports::{FeedError, Purpose, StoreError},
 };
 use domain::{
     broadcasts::Broadcast,
@@ -20,6 +20,11 @@ use domain::{
 };
 use serde_json::json;
 use std::sync::Arc;
+
+/// Why a mail cannot be shown as it will be.
+fn no_feed(error: FeedError) -> TrialError {
+    TrialError::NotSent(format!("the global feed failed: {error}"))
+}
 
 /// Why no mail went out.
 #[derive(Debug, thiserror::Error)]
@@ -87,16 +92,18 @@ impl Deliveries {
         let purpose = Purpose::interactive("broadcasts.sendToIndividual");
         let (workspace, key, providers) = self.configuration(&caller.workspace, purpose).await?;
         let integration = workspace.settings.marketing_email_provider_id.ok_or(TrialError::NoProvider)?;
-        let item = self.trial(&workspace, id, recipient, template, integration).await?;
+        let mut item = self.trial(&workspace, id, recipient, template, integration).await?;
+        self.ask_ahead(&workspace, std::slice::from_mut(&mut item)).await.map_err(no_feed)?;
         let batch = Batch { workspace, key, providers, items: Vec::new(), next: None };
         let outcome = match self.compose(&batch, &item).await {
             Ok((provider, mail)) => self.hand_over(provider, &mail, &item).await,
             Err(Unsendable::Failed(why)) => Outcome::Failed { reason: reason(&why) },
+            Err(Unsendable::Feed(error)) => self.without_feed(&item, &error),
             Err(Unsendable::Later(error)) => return Err(error.into()),
         };
         // Nobody waits for another attempt.
         let outcome = match outcome {
-            Outcome::Retry { reason, .. } => Outcome::Failed { reason },
+            Outcome::Retry { reason, .. } | Outcome::Halted { reason, .. } => Outcome::Failed { reason },
             outcome => outcome,
         };
         let now = self.ports.clock.now();
@@ -171,6 +178,7 @@ impl Deliveries {
             notification: None,
             broadcast: Some(broadcast.clone()),
             list,
+            global_feed: None,
         }
     }
 }

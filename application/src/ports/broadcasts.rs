@@ -12,6 +12,7 @@ use domain::{
     email_address::EmailAddress,
     ids::{BroadcastId, MessageId},
 };
+use serde_json::{Map, Value};
 
 /// A line of an account, and why it stands as it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,19 @@ pub trait BroadcastStore {
     /// Replaces all but the moment of creation. Answers whether the broadcast was there. Fails with
     /// [`StoreError::Duplicate`] when its slug is taken by another page.
     async fn update_broadcast(&mut self, broadcast: &Broadcast) -> Result<bool, StoreError>;
+
+    /// Keeps what the global feed of a broadcast said, in place of what it said before.
+    async fn keep_global_feed(
+        &mut self,
+        broadcast: &BroadcastId,
+        data: &Map<String, Value>,
+    ) -> Result<(), StoreError>;
+
+    /// What the global feed of a broadcast said, when it was asked.
+    async fn global_feed(
+        &mut self,
+        broadcast: &BroadcastId,
+    ) -> Result<Option<Map<String, Value>>, StoreError>;
 
     /// Adds lines to the account; a recipient that already has a line for this broadcast is passed
     /// over. Answers which messages got a line.

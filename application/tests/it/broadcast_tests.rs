@@ -45,6 +45,7 @@ async fn compared(stage: &Stage, winner: WinnerChoice) -> Broadcast {
         metadata: None,
         channels: Channels::default(),
         web: None,
+        feeds: domain::data_feeds::FeedsDraft::default(),
     };
     stage.broadcasts.create(&owner(), draft).await.unwrap()
 }

@@ -6,6 +6,7 @@ use application::{
 };
 use domain::{
     broadcasts::{Audience, Broadcast, BroadcastDraft, Ledger, Rescheduling, Schedule, Skipped, Variation},
+    data_feeds::FeedsDraft,
     deliveries::Outcome,
     ids::{BroadcastId, ListId},
     lists::MembershipStatus,
@@ -32,6 +33,7 @@ fn draft() -> BroadcastDraft {
         metadata: None,
         channels: Channels::default(),
         web: None,
+        feeds: FeedsDraft::default(),
     }
 }
 

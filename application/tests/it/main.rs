@@ -10,6 +10,7 @@ mod broadcast_tests;
 mod broadcasts;
 mod connections;
 mod contacts;
+mod data_feeds;
 mod deliveries;
 mod integrations;
 mod lists;

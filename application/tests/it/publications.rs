@@ -34,6 +34,7 @@ fn draft(slug: &str, email: bool) -> BroadcastDraft {
         metadata: None,
         channels: Channels::new(email, true),
         web: Some(WebSettings::new(Slug::parse(slug).unwrap())),
+        feeds: domain::data_feeds::FeedsDraft::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use application::{
     access::{Caller, Identity},
     broadcasts::Broadcasts,
     contacts::Contacts,
+    data_feeds::Feeds,
     deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
     lists::{ListDraft, Lists},
     messages::Messages,
@@ -34,8 +35,8 @@ use domain::{
     workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
 };
 use memory::{
-    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTrackingTokens, PlainVault,
-    RecordingSignal, RecordingSites, SequentialIds,
+    FixedClock, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainRenderer, PlainTrackingTokens,
+    PlainVault, RecordingSignal, RecordingSites, SequentialIds,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -44,6 +45,7 @@ pub struct Stage {
     pub broker: MemoryBroker,
     pub clock: FixedClock,
     pub mailer: MemoryMailer,
+    pub feeds: MemoryFeeds,
     pub renderer: PlainRenderer,
     pub vault: PlainVault,
     pub signal: RecordingSignal,
@@ -184,6 +186,8 @@ impl Stage {
         let ids: Arc<dyn application::ports::IdGenerator> = Arc::new(SequentialIds::new());
         let sealing: Arc<dyn application::ports::Vault> = Arc::new(vault.clone());
         let work = Arc::new(Work::new(shared.clone(), time.clone(), Arc::new(signal.clone())));
+        let feeds = MemoryFeeds::new();
+        let asking = Arc::new(Feeds::new(Arc::new(feeds.clone()), sealing.clone(), time.clone()));
         let ports = DeliveryPorts {
             broker: shared.clone(),
             clock: time.clone(),
@@ -193,6 +197,7 @@ impl Stage {
             renderer: Arc::new(renderer.clone()),
             ids: ids.clone(),
             tracking_tokens: Arc::new(PlainTrackingTokens::default()),
+            feeds: asking.clone(),
         };
         let config = DeliveryConfig {
             endpoint: "https://mail.acme.example".into(),
@@ -228,7 +233,9 @@ impl Stage {
                 ids,
                 work.clone(),
                 Arc::new(sites.clone()),
+                asking,
             ),
+            feeds,
             deliveries,
             messages: Messages::new(shared.clone(), sealing.clone()),
             publications: Publications::new(

@@ -12,6 +12,7 @@ use application::{
     broadcasts::Broadcasts,
     connections::Connections,
     contacts::Contacts,
+    data_feeds::Feeds,
     deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
     integrations::Integrations,
     lists::Lists,
@@ -36,6 +37,7 @@ use domain::{
     integrations::{ProviderSettings, SmtpSecurity, SmtpSettings},
     secret::Secret,
 };
+use feeds::HttpFeedReader;
 use http_api::{Features, SiteCache};
 use providers::HttpMailer;
 use render::MjmlRenderer;
@@ -64,6 +66,8 @@ pub(super) struct Ports {
     work: Arc<Work>,
     /// Makes and hands over mails: for the worker, and at once for a request.
     deliveries: Arc<Deliveries>,
+    /// Asks for data that mails are made with.
+    feeds: Arc<Feeds>,
     retention: Retention,
     sites: SiteCache,
     pub(super) tracking: Arc<Tracking>,
@@ -105,6 +109,10 @@ impl Ports {
             limiter: Arc::new(RateLimiter::new(clock.clone())),
             sites: Arc::new(sites.clone()),
         };
+        let allow_private = settings.data_feed_allow_private;
+        let reader = HttpFeedReader::new(feeds::Config { allow_private, ..feeds::Config::default() })
+            .context("feeds cannot be asked safely")?;
+        let feeds = Arc::new(Feeds::new(Arc::new(reader), platform.vault.clone(), clock.clone()));
         let renderer = Arc::new(MjmlRenderer::new(clock.clone()));
         let retention = retention(settings)?;
         let deliveries = Arc::new(deliveries(
@@ -114,6 +122,7 @@ impl Ports {
             renderer.clone(),
             tracking_tokens,
             retention,
+            feeds.clone(),
         ));
         Ok(Self {
             store,
@@ -123,6 +132,7 @@ impl Ports {
             platform: Arc::new(platform),
             renderer,
             work: Arc::new(Work::new(broker, clock, wakeup)),
+            feeds,
             retention,
             sites,
             deliveries,
@@ -136,7 +146,14 @@ impl Ports {
 
     pub(super) fn broadcasts(&self) -> Broadcasts {
         let Platform { broker, clock, ids, sites, .. } = &*self.platform;
-        Broadcasts::new(broker.clone(), clock.clone(), ids.clone(), self.work.clone(), sites.clone())
+        Broadcasts::new(
+            broker.clone(),
+            clock.clone(),
+            ids.clone(),
+            self.work.clone(),
+            sites.clone(),
+            self.feeds.clone(),
+        )
     }
 
     pub(super) fn features(&self) -> Features {
@@ -210,6 +227,7 @@ fn deliveries(
     renderer: Arc<MjmlRenderer>,
     tracking_tokens: Arc<HmacTrackingTokens>,
     retention: Retention,
+    feeds: Arc<Feeds>,
 ) -> Deliveries {
     let Platform { broker, clock, ids, random, vault, installation, .. } = platform;
     let base = chrono::Duration::from_std(settings.retry_base).unwrap_or(RetryPolicy::default().base);
@@ -231,6 +249,7 @@ fn deliveries(
         renderer,
         ids: ids.clone(),
         tracking_tokens,
+        feeds,
     };
     Deliveries::new(ports, config)
 }

@@ -200,6 +200,12 @@ pub const GROUPS: &[Group] = &[
                 Kind::Email,
                 "The administrator of the installation; the account is made at the start.",
             ),
+            var(
+                "DATA_FEED_ALLOW_PRIVATE",
+                "false",
+                Kind::Flag,
+                "Whether data feeds of broadcasts may be at private addresses and without TLS. For development: with `true` every tenant reaches into the network of this server.",
+            ),
             var("MAX_WORKSPACES", "0", Kind::Number(0, 1_000_000), "Most workspaces; 0 for any number."),
             var(
                 "MAX_USERS",

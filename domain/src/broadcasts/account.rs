@@ -79,12 +79,21 @@ pub enum SkipReason {
     Excluded,
     /// The contact was deleted.
     Deleted,
+    /// The feed had no data for it.
+    NoFeed,
 }
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 6] =
-        [Self::Unsubscribed, Self::Bounced, Self::Complained, Self::NotMember, Self::Excluded, Self::Deleted];
+    pub const ALL: [Self; 7] = [
+        Self::Unsubscribed,
+        Self::Bounced,
+        Self::Complained,
+        Self::NotMember,
+        Self::Excluded,
+        Self::Deleted,
+        Self::NoFeed,
+    ];
 
     /// The name on the wire and in storage.
     #[must_use]
@@ -96,6 +105,7 @@ impl SkipReason {
             Self::NotMember => "not_member",
             Self::Excluded => "excluded",
             Self::Deleted => "deleted",
+            Self::NoFeed => "no_feed",
         }
     }
 
@@ -154,6 +164,7 @@ pub struct Skipped {
     pub not_member: u64,
     pub excluded: u64,
     pub deleted: u64,
+    pub no_feed: u64,
 }
 
 impl Skipped {
@@ -166,13 +177,20 @@ impl Skipped {
             SkipReason::NotMember => &mut self.not_member,
             SkipReason::Excluded => &mut self.excluded,
             SkipReason::Deleted => &mut self.deleted,
+            SkipReason::NoFeed => &mut self.no_feed,
         }
     }
 
     /// All together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.unsubscribed + self.bounced + self.complained + self.not_member + self.excluded + self.deleted
+        self.unsubscribed
+            + self.bounced
+            + self.complained
+            + self.not_member
+            + self.excluded
+            + self.deleted
+            + self.no_feed
     }
 }
 

@@ -20,6 +20,7 @@ fn broadcast() -> Broadcast {
         metadata: None,
         channels: Channels::default(),
         web: None,
+        feeds: FeedsDraft::default(),
     }
     .into_broadcast(BroadcastId::from_uuid(uuid::Uuid::from_u128(7)), Timestamp::UNIX_EPOCH)
     .unwrap()
@@ -44,7 +45,8 @@ fn at(seconds: i64) -> Timestamp {
 fn draft_to(list: &str) -> BroadcastDraft {
     let Broadcast { name, audience, variations, test, utm, metadata, channels, web, .. } = broadcast();
     let audience = Audience { list: ListId::parse(list).unwrap(), ..audience };
-    BroadcastDraft { name, audience, variations, test, utm, metadata, channels, web }
+    let feeds = FeedsDraft::default();
+    BroadcastDraft { name, audience, variations, test, utm, metadata, channels, web, feeds }
 }
 
 #[test]
@@ -265,4 +267,22 @@ fn only_a_running_broadcast_completes() {
     broadcast.start(launch(), Timestamp::UNIX_EPOCH).unwrap();
     broadcast.complete(Timestamp::UNIX_EPOCH);
     assert_eq!(broadcast.state.name(), "processed");
+}
+
+fn with_global_feed() -> DataFeeds {
+    let url = "https://api.shop.example/".to_owned();
+    let feed = crate::data_feeds::Feed { enabled: true, url, headers: Vec::new() };
+    DataFeeds { global: Some(feed), ..DataFeeds::default() }
+}
+
+#[test]
+fn a_global_feed_is_turned_on_before_the_start_alone() {
+    let mut broadcast = broadcast();
+    broadcast.take_feeds(with_global_feed()).unwrap();
+    broadcast.take_feeds(DataFeeds::default()).unwrap();
+    broadcast.start(launch(), at(1)).unwrap();
+    let refused = broadcast.take_feeds(with_global_feed()).unwrap_err();
+    assert_eq!(refused.0[0].pointer, "/data_feed/global_feed/enabled");
+    broadcast.feeds = with_global_feed();
+    broadcast.take_feeds(with_global_feed()).unwrap();
 }

@@ -9,6 +9,7 @@ use sea_orm::{
 pub(super) fn create(backend: DbBackend) -> Vec<String> {
     let mut statements = broadcasts(backend);
     statements.extend(recipients(backend));
+    statements.extend(feeds(backend));
     statements
 }
 
@@ -24,6 +25,7 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
         .col(ColumnDef::new("metadata").json_binary())
         .col(ColumnDef::new("channels").json_binary().not_null())
         .col(ColumnDef::new("web_settings").json_binary())
+        .col(ColumnDef::new("data_feed").json_binary().not_null())
         .col(key(backend, "web_slug", 100).unique_key())
         .col(moment_if_any("web_published_at"))
         .col(ColumnDef::new("test").json_binary())
@@ -47,6 +49,16 @@ fn broadcasts(backend: DbBackend) -> Vec<String> {
     let by_status = index("broadcasts_status", "broadcasts", &["status", "due_at"]);
     let published = index("broadcasts_published", "broadcasts", &["web_published_at", "id"]);
     tables(backend, &table, &[by_status, published])
+}
+
+/// What global feeds said, apart from their broadcasts: it can be large, and is seldom read.
+fn feeds(backend: DbBackend) -> Vec<String> {
+    let table = Table::create()
+        .table("broadcast_feeds")
+        .col(key(backend, "broadcast_id", 32).not_null().primary_key())
+        .col(ColumnDef::new("data").text().not_null())
+        .take();
+    tables(backend, &table, &[])
 }
 
 fn recipients(backend: DbBackend) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! What the operations of broadcasts read and answer.
 
 use super::{
+    feeds::{FeedsBody, FeedsDraftBody},
     schedule::{ScheduleBody, ScheduleDraft},
     testing::{TestSettingsBody, TestSettingsDraft},
     web::{ChannelsBody, WebSettingsBody, WebSettingsDraft},
@@ -17,7 +18,7 @@ use domain::{
     validation::{Check, Invalid},
 };
 use poem_openapi::Object;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Who a broadcast goes to.
 #[derive(Object)]
@@ -100,9 +101,8 @@ pub(super) struct CreateBody {
     channels: Option<ChannelsBody>,
     #[oai(nullable)]
     web_settings: Option<WebSettingsDraft>,
-    /// Not supported yet: must be left out.
     #[oai(nullable)]
-    data_feed: Option<Value>,
+    data_feed: Option<FeedsDraftBody>,
 }
 
 impl TryFrom<CreateBody> for BroadcastDraft {
@@ -123,10 +123,10 @@ impl CreateBody {
         let excluded_lists = list_ids(check, "/audience/exclude_lists", self.audience.exclude_lists);
         let no_segments = self.audience.segments.is_none_or(|segments| segments.is_empty());
         check.require(no_segments, "/audience/segments", "segments are not supported yet");
-        check.require(self.data_feed.is_none(), "/data_feed", "data feeds are not supported yet");
         let (variations, test) = self.test_settings.read(check);
         let metadata = object(check, "/metadata", self.metadata);
         let web = self.web_settings.map(|web| web.read(check));
+        let feeds = self.data_feed.map(|feeds| feeds.read(check)).unwrap_or_default();
         let exclude_unsubscribed = self.audience.exclude_unsubscribed;
         Some(BroadcastDraft {
             name: self.name.0,
@@ -143,6 +143,7 @@ impl CreateBody {
             metadata,
             channels: self.channels.map(Into::into).unwrap_or_default(),
             web: web.flatten(),
+            feeds,
         })
     }
 }
@@ -177,9 +178,8 @@ pub(super) struct UpdateBody {
     /// that was started keeps its moment whatever stands here.
     #[oai(nullable)]
     schedule: Option<ScheduleDraft>,
-    /// Not supported yet: must be left out.
     #[oai(nullable)]
-    data_feed: Option<Value>,
+    data_feed: Option<FeedsDraftBody>,
 }
 
 impl UpdateBody {
@@ -273,6 +273,7 @@ pub(super) struct BroadcastBody {
     winner_sent_at: Option<Moment>,
     channels: ChannelsBody,
     web_settings: Option<WebSettingsBody>,
+    data_feed: Option<FeedsBody>,
     started_at: Option<Moment>,
     completed_at: Option<Moment>,
     paused_at: Option<Moment>,
@@ -291,6 +292,15 @@ pub(super) struct BroadcastBody {
 
 /// A broadcast as it is answered.
 pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> BroadcastBody {
+    with_data(workspace, broadcast, None)
+}
+
+/// A broadcast as it is answered, with what its global feed said.
+pub(super) fn with_data(
+    workspace: &WorkspaceId,
+    broadcast: Broadcast,
+    data: Option<Map<String, Value>>,
+) -> BroadcastBody {
     BroadcastBody {
         id: broadcast.id.to_string(),
         workspace_id: workspace.to_string(),
@@ -322,6 +332,7 @@ pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> Broadc
         metadata: broadcast.metadata.map(Value::Object),
         channels: broadcast.channels.into(),
         web_settings: broadcast.web.map(Into::into),
+        data_feed: FeedsBody::new(broadcast.feeds, data),
         test_phase_recipient_count: 0,
         winner_phase_recipient_count: 0,
         enqueued_count: broadcast.enqueued_count,

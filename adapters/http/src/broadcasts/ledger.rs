@@ -39,6 +39,8 @@ struct SkippedBody {
     excluded: u64,
     /// The contact was deleted.
     deleted: u64,
+    /// The recipient feed had no data for it.
+    no_feed: u64,
 }
 
 impl From<Skipped> for SkippedBody {
@@ -50,6 +52,7 @@ impl From<Skipped> for SkippedBody {
             not_member: skipped.not_member,
             excluded: skipped.excluded,
             deleted: skipped.deleted,
+            no_feed: skipped.no_feed,
         }
     }
 }

@@ -87,8 +87,8 @@ impl From<Sample> for SampleBody {
 #[derive(Object)]
 #[oai(rename = "PlanWarning", skip_serializing_if_is_none)]
 struct WarningBody {
-    /// `no_recipients`, `missing_unsubscribe_link`, `too_large` (over 102 KiB of HTML) or
-    /// `cannot_be_made`.
+    /// `no_recipients`, `missing_unsubscribe_link`, `too_large` (over 102 KiB of HTML),
+    /// `cannot_be_made` or `feed_failed`.
     kind: String,
     template_id: Option<String>,
     contact_email: Option<String>,

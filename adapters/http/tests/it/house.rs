@@ -6,6 +6,7 @@ use application::{
     broadcasts::Broadcasts,
     connections::Connections,
     contacts::Contacts,
+    data_feeds::Feeds,
     deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
     integrations::Integrations,
     lists::Lists,
@@ -30,7 +31,7 @@ use application::{
 use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::WorkspaceId};
 use http_api::{Features, HttpSettings, ShutdownGate, SiteCache};
 use memory::{
-    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryMailer, PlainRenderer, PlainTokens,
+    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainRenderer, PlainTokens,
     PlainTrackingTokens, PlainVault, RecordingSignal, SequentialIds,
 };
 use poem::{
@@ -153,6 +154,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
     let tokens = Arc::new(PlainTrackingTokens::default());
     let month = chrono::Duration::days(30);
     let retention = Retention { keys: month, attachments: month };
+    let feeds = Arc::new(Feeds::new(Arc::new(MemoryFeeds::new()), vault.clone(), clock.clone()));
     let ports = DeliveryPorts {
         broker: broker.clone(),
         clock: clock.clone(),
@@ -162,6 +164,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         renderer: renderer.clone(),
         ids: ids.clone(),
         tracking_tokens: tokens.clone(),
+        feeds: feeds.clone(),
     };
     let config = DeliveryConfig {
         endpoint: platform.installation.api_endpoint.clone(),
@@ -182,6 +185,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
             ids.clone(),
             work.clone(),
             platform.sites.clone(),
+            feeds,
         ),
         connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),

@@ -24,11 +24,12 @@ use domain::{
 };
 use sea_orm::{
     QueryResult,
-    sea_query::{Expr, ExprTrait as _, LockType, Order, Query, SelectStatement, Value},
+    sea_query::{Expr, ExprTrait as _, LockType, OnConflict, Order, Query, SelectStatement, Value},
 };
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-pub(super) const COLUMNS: [&str; 28] = [
+pub(super) const COLUMNS: [&str; 29] = [
     "id",
     "created_at",
     "name",
@@ -57,6 +58,7 @@ pub(super) const COLUMNS: [&str; 28] = [
     "test",
     "winning_template",
     "test_sent_at",
+    "data_feed",
 ];
 /// Those of [`COLUMNS`] that never change.
 const FIXED: usize = 2;
@@ -159,6 +161,36 @@ impl BroadcastStore for Session {
         Ok(self.exec(&statement).await? > 0)
     }
 
+    async fn keep_global_feed(
+        &mut self,
+        broadcast: &BroadcastId,
+        data: &Map<String, Json>,
+    ) -> Result<(), StoreError> {
+        let data = serde_json::to_string(data).map_err(|_| Failure::Unwritable("data"))?;
+        let statement = Query::insert()
+            .into_table("broadcast_feeds")
+            .columns(["broadcast_id", "data"])
+            .values_panic([broadcast.as_str().into(), data.into()])
+            .on_conflict(OnConflict::column("broadcast_id").update_column("data").to_owned())
+            .take();
+        self.exec(&statement).await.map(drop)
+    }
+
+    async fn global_feed(
+        &mut self,
+        broadcast: &BroadcastId,
+    ) -> Result<Option<Map<String, Json>>, StoreError> {
+        let query = Query::select()
+            .column("data")
+            .from("broadcast_feeds")
+            .and_where(Expr::col("broadcast_id").eq(broadcast.as_str()))
+            .take();
+        let Some(row) = self.one(&query).await? else { return Ok(None) };
+        let data: String = row.field("data")?;
+        let data = serde_json::from_str(&data).map_err(|_| Failure::Unreadable("data".into()))?;
+        Ok(Some(data))
+    }
+
     async fn insert_recipients_if_absent(
         &mut self,
         recipients: &[Recipient],
@@ -184,6 +216,9 @@ impl BroadcastStore for Session {
             .and_where(Expr::col("broadcast_id").eq(id))
             .take();
         self.exec(&lines).await?;
+        let feed =
+            Query::delete().from_table("broadcast_feeds").and_where(Expr::col("broadcast_id").eq(id)).take();
+        self.exec(&feed).await?;
         let broadcast = Query::delete().from_table("broadcasts").and_where(Expr::col("id").eq(id)).take();
         Ok(self.exec(&broadcast).await? > 0)
     }
@@ -248,7 +283,7 @@ fn one(id: &BroadcastId) -> SelectStatement {
 }
 
 /// The values of [`COLUMNS`].
-fn values(broadcast: &Broadcast) -> Result<[Value; 28], StoreError> {
+fn values(broadcast: &Broadcast) -> Result<[Value; 29], StoreError> {
     let launch = broadcast.launch.as_ref();
     let web = broadcast.web.as_ref();
     let page = web.filter(|_| broadcast.channels.web);
@@ -288,6 +323,7 @@ fn values(broadcast: &Broadcast) -> Result<[Value; 28], StoreError> {
         test.into(),
         text_or_null(broadcast.winning_template.as_ref().map(TemplateId::as_str)),
         broadcast.test_sent_at.into(),
+        to_json(&broadcast.feeds, "data_feed")?.into(),
     ])
 }
 
@@ -320,6 +356,7 @@ pub(super) fn broadcast(row: &QueryResult) -> Result<Broadcast, StoreError> {
         schedule: schedule.map(|json| from_json(json, "schedule")).transpose()?,
         channels: row.json("channels")?,
         web: web.map(|json| from_json(json, "web_settings")).transpose()?,
+        feeds: row.json("data_feed")?,
         state: state(row)?,
         launch,
         cursor: cursor.map_err(|_| Failure::Unreadable("cursor".into()))?,

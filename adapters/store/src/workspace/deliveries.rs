@@ -147,7 +147,9 @@ impl DeliveryStore for Session {
         let mut finished = Vec::new();
         for Settled { message, outcome } in &settled {
             match outcome {
-                Outcome::Retry { at, .. } => retries.push((message.as_str(), *at)),
+                Outcome::Retry { at, .. } | Outcome::Halted { at, .. } => {
+                    retries.push((message.as_str(), *at))
+                }
                 _ => finished.push(message.as_str()),
             }
         }
