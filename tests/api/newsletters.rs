@@ -40,7 +40,7 @@ async fn everybody_is_mailed_once_and_the_counts_add_up(server: &'static Server)
     start(&tenant, &id).await;
     let ledger = tenant.account(&id, 1_100).await;
     let nobody = json!({"unsubscribed": 0, "bounced": 0, "complained": 0, "not_member": 0, "excluded": 0,
-        "deleted": 0});
+        "deleted": 0, "no_feed": 0});
     assert_eq!(
         ledger,
         json!({"planned": 1_100, "queued": 0, "sending": 0, "sent": 1_099, "failed": 1, "unknown": 0,

@@ -313,5 +313,5 @@ async fn feeds_are_tried_by_who_may_change_broadcasts() {
     let broadcast = made(&stage, global()).await;
     let reader = all_but(Resource::Broadcasts, WRITE);
     let refused = stage.broadcasts.refresh_global_feed(&reader, &broadcast.id, GLOBAL.into(), vec![]).await;
-    assert_eq!(refused.unwrap_err().code(), "forbidden");
+    assert_eq!(refused.unwrap_err().code(), "permission-missing");
 }
