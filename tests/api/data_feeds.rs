@@ -66,6 +66,7 @@ async fn audience(tenant: &Tenant, number: usize) {
     tenant.post("contacts.import", json!({"contacts": rows, "subscribe_to_lists": ["news"]})).await.ok();
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "called with json! literals")]
 fn draft(data_feed: Value) -> Value {
     json!({"name": "June", "audience": {"list": "news"}, "data_feed": data_feed,
         "test_settings": {"variations": [{"template_id": "june"}]}})

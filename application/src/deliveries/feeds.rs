@@ -54,7 +54,9 @@ impl Deliveries {
         let Some(feed) = broadcast.feeds.active_global() else { return Ok(()) };
         let subject = Subject { workspace, broadcast: &broadcast, list: first.list.as_deref() };
         let said = Arc::new(Value::Object(self.ports.feeds.global(feed, &subject).await?));
-        items.iter_mut().for_each(|item| item.global_feed = Some(said.clone()));
+        for item in items {
+            item.global_feed = Some(said.clone());
+        }
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// Why a mail cannot be shown as it will be.
-fn no_feed(error: FeedError) -> TrialError {
+fn no_feed(error: &FeedError) -> TrialError {
     TrialError::NotSent(format!("the global feed failed: {error}"))
 }
 
@@ -93,7 +93,7 @@ impl Deliveries {
         let (workspace, key, providers) = self.configuration(&caller.workspace, purpose).await?;
         let integration = workspace.settings.marketing_email_provider_id.ok_or(TrialError::NoProvider)?;
         let mut item = self.trial(&workspace, id, recipient, template, integration).await?;
-        self.ask_ahead(&workspace, std::slice::from_mut(&mut item)).await.map_err(no_feed)?;
+        self.ask_ahead(&workspace, std::slice::from_mut(&mut item)).await.map_err(|error| no_feed(&error))?;
         let batch = Batch { workspace, key, providers, items: Vec::new(), next: None };
         let outcome = match self.compose(&batch, &item).await {
             Ok((provider, mail)) => self.hand_over(provider, &mail, &item).await,

@@ -299,8 +299,8 @@ async fn a_feed_inside_is_refused_and_its_fields_are_named() {
 async fn an_update_keeps_feeds_that_it_does_not_name() {
     let stage = stage(0).await;
     let broadcast = made(&stage, global()).await;
-    let update = |feeds| stage.broadcasts.update(&CALLER, &broadcast.id, draft(feeds), Rescheduling::Keep);
-    static CALLER: std::sync::LazyLock<application::access::Caller> = std::sync::LazyLock::new(owner);
+    let caller = owner();
+    let update = |feeds| stage.broadcasts.update(&caller, &broadcast.id, draft(feeds), Rescheduling::Keep);
     assert_eq!(update(FeedsDraft::default()).await.unwrap().feeds, broadcast.feeds);
     let masked = FeedDraft { headers: vec![("X-Key".into(), None)], ..feed(GLOBAL) };
     let kept = update(FeedsDraft { global: Some(masked), recipient: None }).await.unwrap();

@@ -153,12 +153,12 @@ impl Visit<'_> {
     async fn feed(&self, place: Place, content_type: &'static str) -> Loaded {
         let (features, site) = (self.features, self.site);
         let is_rss = place == Place::Rss;
-        let make = async {
+        let make = Box::pin(async {
             let posts: Vec<FullPost> = features.publications.latest(site, POSTS_IN_FEED).await?;
             let modified = posts.iter().map(|full| full.post.updated_at).max();
             let feed = if is_rss { feeds::rss(site, &posts) } else { feeds::json(site, &posts) };
             Ok(Rendered::new(content_type, feed, modified.unwrap_or(Timestamp::UNIX_EPOCH)))
-        };
+        });
         let page = features.sites.page(site, place, make).await?;
         Ok(self.send(&page))
     }

@@ -148,7 +148,7 @@ impl DeliveryStore for Session {
         for Settled { message, outcome } in &settled {
             match outcome {
                 Outcome::Retry { at, .. } | Outcome::Halted { at, .. } => {
-                    retries.push((message.as_str(), *at))
+                    retries.push((message.as_str(), *at));
                 }
                 _ => finished.push(message.as_str()),
             }
