@@ -165,6 +165,10 @@ impl Run<'_> {
         Ok(Arc::new(Ours::new(&self.ground, limits, workspaces).await?))
     }
 
+    async fn ours_holding(&self, limits: Limits, workspaces: usize) -> anyhow::Result<Arc<Ours>> {
+        Ok(Arc::new(Ours::new(&self.ground, limits, workspaces).await?.holding()))
+    }
+
     fn print(&self, title: &str, rows: &[(&str, &Shown)]) {
         println!("{title}");
         let head =
@@ -307,7 +311,7 @@ impl Run<'_> {
         const CLIENTS: usize = 800;
         const COLD: usize = 40;
         let (role, _) = self.roles();
-        let ours = self.ours(Limits { max_connections: 100, ..patient() }, HOT + COLD).await?;
+        let ours = self.ours_holding(Limits { max_connections: 100, ..patient() }, HOT + COLD).await?;
         let load = Load { warm_up: Duration::from_secs(1), ..self.load(CLIENTS, Pick::Own(HOT)) };
         let (mut with, mut without) = (Shown::default(), Shown::default());
         let (mut waits, mut errors) = (Vec::new(), 0);
@@ -325,7 +329,7 @@ impl Run<'_> {
         ours.end().await;
         waits.sort_unstable();
         let rows = [("hot with cold", &with), ("hot alone", &without)];
-        self.print("B5: 40 × 20 hot clients, 20 cold requests per second", &rows);
+        self.print("B5: 40 × 20 hot clients, 20 cold requests per second, 10 ms each", &rows);
         let p99 = crate::figures::percentile(&waits, 0.99).as_secs_f64() * 1e3;
         let p50 = crate::figures::percentile(&waits, 0.5).as_secs_f64() * 1e3;
         let open_and_close = stats.open_ms.p50 + stats.close_ms.p50;
@@ -346,9 +350,11 @@ impl Run<'_> {
         const ACTIVE: usize = 300;
         const SLOTS: usize = 90;
         let (role, _) = self.roles();
-        // Beside the slots: the reserve, and the one that asks for proofs.
-        let limits = Limits { max_connections: 100, system_reserve: Some(9), ..patient() };
-        let ours = self.ours(limits, ACTIVE).await?;
+        // Beside the slots: the reserve, and the one that asks for proofs. One opener: here the
+        // processors belong to the server and to the clients as well, and an open takes a whole one.
+        let limits =
+            Limits { max_connections: 100, system_reserve: Some(9), max_parallel_opens: 1, ..patient() };
+        let ours = self.ours_holding(limits, ACTIVE).await?;
         let (mut all, mut few) = (Shown::default(), Shown::default());
         for _ in 0..self.options.rounds {
             let load = self.load(SLOTS, Pick::Own(SLOTS));
@@ -359,7 +365,7 @@ impl Run<'_> {
         }
         ours.end().await;
         let rows = [("300 active", &all), ("90 active", &few)];
-        self.print("B6: more active workspaces than slots", &rows);
+        self.print("B6: more active workspaces than slots, 10 ms each, one opener", &rows);
         let unserved =
             all.seen.iter().map(|seen| seen.by_client.iter().filter(|n| **n == 0).count()).sum::<usize>();
         self.gates.at_most("B6 unserved", figure(unserved as u64), 0.0, "workspaces");

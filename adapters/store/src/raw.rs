@@ -76,17 +76,17 @@ impl RawLease {
         self.0.connection()
     }
 
-    /// Runs a query, prepared as those of the stores are. Answers how many rows it had.
+    /// Runs a statement, prepared as those of the stores are. Answers how many rows it had.
     ///
     /// # Errors
     /// Those of the engine; the connection is then closed.
-    pub async fn query(&mut self, sql: &str) -> Result<usize, DbErr> {
+    pub async fn execute(&mut self, sql: &str) -> Result<u64, DbErr> {
         let connection = self.connection();
-        let query = Statement::from_string(connection.get_database_backend(), sql);
-        let rows = connection.query_all_raw(query).await;
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let outcome = connection.execute_raw(statement).await;
         if !self.connection().is_sound() {
             self.0.mark_broken();
         }
-        Ok(rows?.len())
+        outcome.map(|done| done.rows_affected())
     }
 }
