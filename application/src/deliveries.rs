@@ -16,14 +16,15 @@ mod trial;
 mod upkeep;
 mod variables;
 
+use crate::subscriptions::built_in;
 use crate::{
     contacts::ContactView,
     data_feeds::Feeds,
     directory::active_workspace,
     messages::open_data,
     ports::{
-        Claim, Clock, ConnectionBroker, IdGenerator, MailRoute, Mailer, OutgoingMail, Purpose, Random,
-        Renderer, SendError, Settled, StoreError, TrackingTokens, UnitOfWork, Vault, VaultError,
+        Claim, Clock, ConnectionBroker, ContactTokens, IdGenerator, MailRoute, Mailer, OutgoingMail, Purpose,
+        Random, Renderer, SendError, Settled, StoreError, TrackingTokens, UnitOfWork, Vault, VaultError,
     },
 };
 pub(crate) use at_once::Trial;
@@ -77,6 +78,7 @@ pub struct DeliveryPorts {
     pub ids: Arc<dyn IdGenerator>,
     pub tracking_tokens: Arc<dyn TrackingTokens>,
     pub feeds: Arc<Feeds>,
+    pub contact_tokens: Arc<dyn ContactTokens>,
 }
 
 /// How deliveries are made.
@@ -360,14 +362,15 @@ impl Deliveries {
         };
         self.add_feeds(&batch.workspace, item, contact, &mut data).await?;
         let memberships = match delivery.source {
-            DeliverySource::Transactional { .. } => Some(item.memberships.clone()),
+            DeliverySource::Transactional { .. } | DeliverySource::Subscription { .. } => {
+                Some(item.memberships.clone())
+            }
             DeliverySource::Broadcast { .. } => None,
         };
         let asked = item.message.as_ref().map(|message| message.options.clone()).unwrap_or_default();
         let usual = item.notification.as_ref().map(|notification| notification.email.options());
         let draft = Draft {
             workspace: &batch.workspace,
-            key: &batch.key,
             provider: &provider.provider,
             message: &delivery.message,
             contact: ContactView { contact: contact.clone(), memberships },
@@ -378,7 +381,7 @@ impl Deliveries {
             data,
             list: item.list.as_deref(),
             broadcast: item.broadcast.as_deref(),
-            utm: item.utm(),
+            utm: item.utm(&batch.workspace),
         };
         Ok((provider, self.write(draft).await?))
     }
@@ -433,10 +436,13 @@ impl Item {
         &self.delivery.message
     }
 
-    /// Why a mail of a broadcast must not be sent: it goes to who is an active member at the moment of
-    /// sending, and never to an address that bounced or complained, through whichever list.
+    /// Why a mail must not be sent. One of a broadcast goes to who is an active member at the moment of
+    /// sending, one that asks for a confirmation to whose subscription still waits for it, and neither to
+    /// an address that bounced or complained, through whichever list.
     fn skip_reason(&self) -> Option<SkipReason> {
-        let DeliverySource::Broadcast { list, .. } = &self.delivery.source else { return None };
+        if matches!(self.delivery.source, DeliverySource::Transactional { .. }) {
+            return None;
+        }
         if self.contact.is_none() {
             return Some(SkipReason::Deleted);
         }
@@ -446,18 +452,34 @@ impl Item {
         if self.memberships.iter().any(|m| m.status == MembershipStatus::Bounced) {
             return Some(SkipReason::Bounced);
         }
+        let (list, wanted) = match &self.delivery.source {
+            DeliverySource::Broadcast { list, .. } => (list, MembershipStatus::Active),
+            DeliverySource::Subscription { list: Some(list) } => (list, MembershipStatus::Pending),
+            DeliverySource::Subscription { list: None } | DeliverySource::Transactional { .. } => {
+                return None;
+            }
+        };
         let excluded = self.broadcast.as_ref().map(|b| &b.audience.excluded_lists);
         if excluded.is_some_and(|lists| self.memberships.iter().any(|m| lists.contains(&m.list))) {
             return Some(SkipReason::Excluded);
         }
         match self.memberships.iter().find(|m| m.list == *list).map(|m| m.status) {
-            Some(MembershipStatus::Active) => None,
+            Some(standing) if standing == wanted => None,
             Some(MembershipStatus::Unsubscribed) => Some(SkipReason::Unsubscribed),
             _ => Some(SkipReason::NotMember),
         }
     }
 
-    fn utm(&self) -> UtmParameters {
+    fn utm(&self, workspace: &Workspace) -> UtmParameters {
+        if let (DeliverySource::Subscription { .. }, Some(list)) = (&self.delivery.source, &self.list) {
+            return UtmParameters {
+                source: workspace.settings.website_url.clone().unwrap_or_default(),
+                medium: "email".to_owned(),
+                campaign: list.name.clone(),
+                content: self.delivery.message.to_string(),
+                ..UtmParameters::default()
+            };
+        }
         let mut utm = match (&self.broadcast, &self.notification) {
             (Some(broadcast), _) => broadcast.utm.clone(),
             (None, Some(notification)) => notification.utm.clone(),
@@ -540,7 +562,11 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
     for delivery in claimed {
         let version = (delivery.template.clone(), delivery.template_version);
         if !templates.contains_key(&version) {
-            let template = store.template_version(&version.0, version.1).await?.map(Arc::new);
+            let template = match built_in(&delivery) {
+                Some(template) => Some(template),
+                None => store.template_version(&version.0, version.1).await?,
+            };
+            let template = template.map(Arc::new);
             templates.insert(version.clone(), template);
         }
         let (mut notification, mut broadcast, mut list, mut global_feed) = (None, None, None, None);
@@ -568,6 +594,13 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
                 global_feed.clone_from(&feeds[id]);
                 list.clone_from(&lists[list_id]);
             }
+            DeliverySource::Subscription { list: Some(list_id) } => {
+                if !lists.contains_key(list_id) {
+                    lists.insert(list_id.clone(), store.list(list_id).await?.map(Arc::new));
+                }
+                list.clone_from(&lists[list_id]);
+            }
+            DeliverySource::Subscription { list: None } => {}
         }
         items.push(Item {
             contact: contacts.get(&delivery.recipient).cloned(),

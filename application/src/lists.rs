@@ -99,11 +99,6 @@ impl ListDraft {
     fn check(&self) -> Result<(), Invalid> {
         let mut check = Check::default();
         check.field("/name", required_text(&self.name, 255));
-        check.require(
-            !self.is_double_optin || self.double_optin_template.is_some(),
-            "/double_optin_template",
-            "is required for a list with double opt-in",
-        );
         let version = self.double_optin_template.as_ref().map_or(0, |t| t.version);
         check.require(version >= 0, "/double_optin_template/version", "must not be negative");
         check.finish()

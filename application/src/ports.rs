@@ -15,6 +15,7 @@ mod messages;
 mod publications;
 mod renderer;
 mod sites;
+mod subscriptions;
 mod system;
 mod templates;
 mod tracking;
@@ -49,6 +50,7 @@ pub use renderer::{
     RenderError, RenderedEmail, Renderer, TemplateKey,
 };
 pub use sites::SiteChanges;
+pub use subscriptions::ContactTokens;
 pub use system::{Clock, IdGenerator, Random};
 pub use templates::TemplateStore;
 pub use tracking::{TrackingStore, TrackingTokens};

@@ -29,6 +29,19 @@ impl Limit {
     pub const VERIFY: Self = Self { name: "verify", attempts: 5, window: Duration::minutes(5) };
     /// Opens and clicks that are noted; by message. All are answered.
     pub const TRACKING: Self = Self { name: "tracking", attempts: 120, window: Duration::minutes(1) };
+    /// Subscribing, or asking for a link; by workspace and address.
+    pub const SUBSCRIBE: Self = Self { name: "subscribe:email", attempts: 10, window: Duration::minutes(1) };
+    /// The same; by where it comes from.
+    pub const SUBSCRIBE_FROM: Self =
+        Self { name: "subscribe:ip", attempts: 50, window: Duration::minutes(1) };
+    /// Changing preferences; by workspace and address.
+    pub const PREFERENCES: Self =
+        Self { name: "preferences:email", attempts: 20, window: Duration::minutes(1) };
+    /// The same; by where it comes from.
+    pub const PREFERENCES_FROM: Self =
+        Self { name: "preferences:ip", attempts: 100, window: Duration::minutes(1) };
+    /// Mails of one kind that strangers can cause; by workspace, address and list.
+    pub const ASKED_MAILS: Self = Self { name: "asked-mails", attempts: 3, window: Duration::hours(1) };
     /// One signature of a root sign-in; it is good for a minute before and after its timestamp.
     pub const ROOT_SIGNATURE: Self =
         Self { name: "root-signature", attempts: 1, window: Duration::seconds(121) };

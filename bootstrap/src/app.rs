@@ -44,6 +44,7 @@ impl App {
         let gate = ShutdownGate::default();
         let http = HttpSettings {
             cors_allow_origin: settings.cors_allow_origin.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
             gate: gate.clone(),
             ..HttpSettings::new(Arc::new(UuidGenerator))
         };

@@ -11,6 +11,7 @@ pub use secret_key::{SecretKey, SecretKeyError};
 
 use broker::Limits;
 use domain::{email_address::EmailAddress, mail_name::MailName, secret::Secret};
+use http_api::TrustedProxies;
 use reader::Reader;
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub api_endpoint: Option<String>,
     /// `*`, or the origins that may call from a browser, separated by commas.
     pub cors_allow_origin: String,
+    /// Who is believed about where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// Folder of databases, key and outbox.
     pub data_dir: PathBuf,
     /// The configured key; `None` for the one kept in the data folder.
@@ -247,6 +250,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let port = reader.port("SERVER_PORT");
     let api_endpoint = reader.url("API_ENDPOINT");
     let cors_allow_origin = reader.text("CORS_ALLOW_ORIGIN");
+    let trusted_proxies = reader.networks("TRUSTED_PROXIES").unwrap_or_default();
     let data_dir = reader.path("DATA_DIR");
     let secret_key = reader.secret("SECRET_KEY");
     let previous_secret_key = reader.secret("SECRET_KEY_PREVIOUS");
@@ -279,6 +283,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         port: port?,
         api_endpoint,
         cors_allow_origin: cors_allow_origin?,
+        trusted_proxies,
         data_dir: data_dir?,
         secret_key,
         previous_secret_key,

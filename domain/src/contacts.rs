@@ -93,6 +93,9 @@ contact_fields! {
 }
 
 impl ContactField {
+    /// What contacts may say about themselves, without a key.
+    pub const OWN: [Self; 4] = [Self::FirstName, Self::LastName, Self::Language, Self::Timezone];
+
     /// Whether the workspace gives the field its meaning.
     #[must_use]
     pub fn is_custom(self) -> bool {

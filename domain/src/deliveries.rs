@@ -23,6 +23,11 @@ pub enum DeliverySource {
         /// The list through which the contact is reached.
         list: ListId,
     },
+    /// About the contact's own subscriptions.
+    Subscription {
+        /// The list whose subscription is to be confirmed; without one, the mail leads to all of them.
+        list: Option<ListId>,
+    },
 }
 
 impl DeliverySource {
@@ -30,7 +35,7 @@ impl DeliverySource {
     #[must_use]
     pub fn priority(&self) -> i16 {
         match self {
-            Self::Transactional { .. } => 1,
+            Self::Transactional { .. } | Self::Subscription { .. } => 1,
             Self::Broadcast { .. } => 5,
         }
     }
@@ -39,7 +44,7 @@ impl DeliverySource {
     #[must_use]
     pub fn broadcast(&self) -> Option<&BroadcastId> {
         match self {
-            Self::Transactional { .. } => None,
+            Self::Transactional { .. } | Self::Subscription { .. } => None,
             Self::Broadcast { broadcast, .. } => Some(broadcast),
         }
     }

@@ -46,3 +46,74 @@ impl From<Language> for String {
         language.0
     }
 }
+
+macro_rules! page_languages {
+    ($($variant:ident $code:literal $name:literal;)*) => {
+        /// A language that the pages and mails for contacts themselves are written in.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "each name says what it is")]
+        pub enum PageLanguage { $($variant,)* }
+
+        impl PageLanguage {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Its code (ISO 639-1).
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// How it calls itself.
+            #[must_use]
+            pub fn own_name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The language of a tag such as `pt-BR`, when there is one.
+            #[must_use]
+            pub fn of(tag: &str) -> Option<Self> {
+                let code = tag.trim().split(['-', '_']).next().unwrap_or_default().to_lowercase();
+                Self::ALL.iter().copied().find(|language| language.code() == code)
+            }
+        }
+    };
+}
+
+page_languages! {
+    Ar "ar" "العربية";
+    De "de" "Deutsch";
+    En "en" "English";
+    Es "es" "Español";
+    Fr "fr" "Français";
+    Hi "hi" "हिन्दी";
+    Ja "ja" "日本語";
+    Pl "pl" "Polski";
+    Pt "pt" "Português";
+    Ru "ru" "Русский";
+    Zh "zh" "中文";
+}
+
+impl PageLanguage {
+    /// Whether it is written from right to left.
+    #[must_use]
+    pub fn is_right_to_left(self) -> bool {
+        self == Self::Ar
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_its_language() {
+        for (tag, language) in
+            [("pt-BR", PageLanguage::Pt), ("FR", PageLanguage::Fr), ("zh_TW", PageLanguage::Zh)]
+        {
+            assert_eq!(PageLanguage::of(tag), Some(language));
+        }
+        assert_eq!(PageLanguage::of("sv"), None);
+        assert_eq!(PageLanguage::of(""), None);
+    }
+}

@@ -21,6 +21,7 @@ pub mod permissions;
 pub mod publications;
 pub mod secret;
 pub mod slug;
+pub mod subscriptions;
 pub mod templates;
 pub mod timezones;
 pub mod tracking;

@@ -83,6 +83,27 @@ impl MembershipStatus {
             Some(kept) => kept,
         }
     }
+
+    /// What a subscription makes of a standing. Whoever is `known`, by a key or by a link that was mailed
+    /// to the address, is believed; what a stranger asks for has to be confirmed where the list wants it,
+    /// and always for who once left. Nobody comes back who bounced or complained.
+    #[must_use]
+    pub fn after_subscribing(existing: Option<Self>, known: bool, double_optin: bool) -> Self {
+        match existing {
+            Some(kept @ (Self::Bounced | Self::Complained)) => kept,
+            Some(Self::Active) => Self::Active,
+            _ if known => Self::Active,
+            Some(Self::Pending | Self::Unsubscribed) => Self::Pending,
+            None if double_optin => Self::Pending,
+            None => Self::Active,
+        }
+    }
+
+    /// Whether no mail may go to an address with this standing.
+    #[must_use]
+    pub fn is_suppressed(self) -> bool {
+        matches!(self, Self::Bounced | Self::Complained)
+    }
 }
 
 /// A contact on a list.
@@ -102,6 +123,17 @@ pub struct Membership {
     pub updated_at: Timestamp,
     /// When it was removed from the list; its status still tells whether it may come back.
     pub deleted_at: Option<Timestamp>,
+}
+
+impl Membership {
+    /// The standing that counts: who was removed is not on the list, but who left, bounced or complained
+    /// before has done so for good.
+    #[must_use]
+    pub fn standing(&self) -> Option<MembershipStatus> {
+        use MembershipStatus::{Active, Pending};
+        let removed = self.deleted_at.is_some() && matches!(self.status, Active | Pending);
+        (!removed).then_some(self.status)
+    }
 }
 
 /// How many memberships of a list have which status.
@@ -127,5 +159,53 @@ mod tests {
         for kept in [S::Unsubscribed, S::Bounced, S::Complained] {
             assert_eq!(S::after_adding(Some(kept)), kept);
         }
+    }
+
+    #[test]
+    fn a_stranger_confirms_where_the_list_wants_it_and_after_having_left() {
+        use MembershipStatus as S;
+        let stranger = |existing, double_optin| S::after_subscribing(existing, false, double_optin);
+        assert_eq!([stranger(None, false), stranger(None, true)], [S::Active, S::Pending]);
+        for double_optin in [false, true] {
+            assert_eq!(stranger(Some(S::Active), double_optin), S::Active);
+            assert_eq!(stranger(Some(S::Pending), double_optin), S::Pending);
+            assert_eq!(stranger(Some(S::Unsubscribed), double_optin), S::Pending);
+        }
+    }
+
+    #[test]
+    fn who_is_known_subscribes_at_once() {
+        use MembershipStatus as S;
+        for existing in [None, Some(S::Active), Some(S::Pending), Some(S::Unsubscribed)] {
+            assert_eq!(S::after_subscribing(existing, true, true), S::Active);
+        }
+    }
+
+    #[test]
+    fn nobody_comes_back_by_subscribing_who_bounced_or_complained() {
+        for kept in MembershipStatus::ALL.into_iter().filter(|s| s.is_suppressed()) {
+            for known in [false, true] {
+                assert_eq!(MembershipStatus::after_subscribing(Some(kept), known, false), kept);
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_removed_is_not_on_the_list_unless_a_refusal_stands() {
+        let email = EmailAddress::parse("ana@shop.example").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let removed = |status| Membership {
+            email: email.clone(),
+            list: ListId::parse("news").unwrap(),
+            list_name: String::new(),
+            status,
+            created_at: now,
+            updated_at: now,
+            deleted_at: Some(now),
+        };
+        assert_eq!(removed(MembershipStatus::Active).standing(), None);
+        assert_eq!(removed(MembershipStatus::Pending).standing(), None);
+        let left = MembershipStatus::Unsubscribed;
+        assert_eq!(removed(left).standing(), Some(left));
     }
 }

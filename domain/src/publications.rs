@@ -31,7 +31,7 @@ impl Default for Channels {
 }
 
 /// First parts of paths that belong to the server itself, so that no page can be named like them.
-const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 18] = [
     "api",
     "config",
     "console",
@@ -43,6 +43,7 @@ const RESERVED: [&str; 17] = [
     "notification-center",
     "openapi",
     "opens",
+    "preferences",
     "preview",
     "robots",
     "sitemap",

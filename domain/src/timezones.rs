@@ -22,6 +22,11 @@ impl Timezone {
         name.parse().map(Self).map_err(|_| TimezoneError)
     }
 
+    /// The names of all time zones, in their order.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
+    }
+
     /// The name of the zone.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -126,6 +126,12 @@ impl WorkspaceSettings {
         url.host_str().map(|host| host.trim_end_matches('.').to_lowercase())
     }
 
+    /// The provider of mails that contacts ask for: that of newsletters, else that of transactional mail.
+    #[must_use]
+    pub fn mail_provider_for_contacts(&self) -> Option<IntegrationId> {
+        self.marketing_email_provider_id.or(self.transactional_email_provider_id)
+    }
+
     /// Checks what one field alone cannot tell.
     ///
     /// # Errors

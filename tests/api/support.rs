@@ -127,6 +127,7 @@ fn values(environment: &str, folder: &Path) -> BTreeMap<String, String> {
         ("API_ENDPOINT", "https://mail.acme.example"),
         ("EMAIL_QUEUE_RETRY_BASE", "1s"),
         ("CIRCUIT_BREAKER_COOLDOWN", "1s"),
+        ("TRUSTED_PROXIES", "127.0.0.1"),
         ("DATA_DIR", &data),
         ("DATA_FEED_ALLOW_PRIVATE", if environment == "development" { "true" } else { "false" }),
     ]

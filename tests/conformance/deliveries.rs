@@ -51,6 +51,7 @@ cases![
     an_empty_queue_is_never_due,
     the_queue_is_due_with_its_earliest_delivery_or_lapse,
     sources_share_a_claim,
+    mails_about_subscriptions_are_claimed_as_they_were_stored,
     what_a_source_leaves_goes_to_the_others,
     the_next_moment_passes_over_some_integrations,
 ];
@@ -481,4 +482,18 @@ async fn the_next_moment_passes_over_some_integrations(store: &Store) {
     assert_eq!(unit.next_delivery_due(&[integration_id(2)]).await.unwrap(), Some(at(30)));
     let every = [integration_id(1), integration_id(2)];
     assert_eq!(unit.next_delivery_due(&every).await.unwrap(), None);
+}
+
+async fn mails_about_subscriptions_are_claimed_as_they_were_stored(store: &Store) {
+    let about = |number, list| Delivery {
+        source: DeliverySource::Subscription { list },
+        template_version: 0,
+        ..delivery(number, 0)
+    };
+    let stored = [about(1, Some(list_id("news"))), about(2, None)];
+    let mut unit = unit_with(store, &stored).await;
+    let mut claimed = unit.claim_deliveries(10, &[], at(1), at(60)).await.unwrap();
+    claimed.sort_by(|a, b| a.message.cmp(&b.message));
+    let stored = stored.map(|delivery| Delivery { attempts: 1, ..delivery });
+    assert_eq!(claimed, stored);
 }

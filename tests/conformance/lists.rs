@@ -39,6 +39,14 @@ cases![
     only_reachable_members_are_active,
     active_members_come_in_byte_order_after_one,
     a_deleted_list_reaches_nobody,
+    who_subscribes_is_put_on_the_list_with_the_status,
+    a_standing_is_changed_only_from_where_it_may_be,
+    who_was_removed_subscribes_anew_unless_a_refusal_stands,
+    nobody_subscribes_to_an_unknown_list,
+    only_a_live_pending_membership_is_confirmed,
+    who_is_on_a_list_or_waits_leaves_it_once,
+    who_was_removed_leaves_and_stays_removed,
+    subscriptions_at_once_put_a_contact_on_a_list_once,
 ];
 
 async fn unit_with_lists(store: &Store) -> Box<dyn UnitOfWork> {
@@ -314,4 +322,131 @@ async fn a_deleted_list_reaches_nobody(store: &Store) {
     unit.delete_list(&list_id("news"), at(1)).await.unwrap();
     status(&mut *unit, "ana", MembershipStatus::Active, 2).await;
     assert_eq!(active(&mut *unit, None, 10).await, []);
+}
+
+async fn subscribe(
+    unit: &mut dyn UnitOfWork,
+    name: &str,
+    status: MembershipStatus,
+    from: &[MembershipStatus],
+    now: i64,
+) -> bool {
+    unit.subscribe_member(&address(name), &list_id("news"), status, from, at(now)).await.unwrap()
+}
+
+async fn confirm(unit: &mut dyn UnitOfWork, name: &str, now: i64) -> bool {
+    unit.confirm_member(&address(name), &list_id("news"), at(now)).await.unwrap()
+}
+
+async fn leave(unit: &mut dyn UnitOfWork, name: &str, now: i64) -> bool {
+    unit.unsubscribe_member(&address(name), &list_id("news"), at(now)).await.unwrap()
+}
+
+async fn who_subscribes_is_put_on_the_list_with_the_status(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    assert!(subscribe(unit.as_mut(), "ana", MembershipStatus::Pending, &[], 5).await);
+    let stored = membership(unit.as_mut(), "ana").await;
+    assert_eq!(
+        (stored.status, stored.created_at, stored.updated_at),
+        (MembershipStatus::Pending, at(5), at(5))
+    );
+}
+
+async fn a_standing_is_changed_only_from_where_it_may_be(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    add(unit.as_mut(), "ana", 1).await;
+    for standing in MembershipStatus::ALL {
+        status(unit.as_mut(), "ana", standing, 2).await;
+        let others: Vec<_> = MembershipStatus::ALL.into_iter().filter(|other| *other != standing).collect();
+        assert!(!subscribe(unit.as_mut(), "ana", MembershipStatus::Active, &others, 3).await);
+        assert_eq!(membership(unit.as_mut(), "ana").await.status, standing);
+        assert!(subscribe(unit.as_mut(), "ana", MembershipStatus::Active, &[standing], 3).await);
+        let stored = membership(unit.as_mut(), "ana").await;
+        assert_eq!(
+            (stored.status, stored.created_at, stored.updated_at),
+            (MembershipStatus::Active, at(1), at(3))
+        );
+    }
+}
+
+async fn who_was_removed_subscribes_anew_unless_a_refusal_stands(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    for standing in MembershipStatus::ALL {
+        add(unit.as_mut(), standing.name(), 1).await;
+        status(unit.as_mut(), standing.name(), standing, 1).await;
+    }
+    unit.delete_list(&list_id("news"), at(2)).await.unwrap();
+    for standing in MembershipStatus::ALL {
+        let free = membership(unit.as_mut(), standing.name()).await.standing().is_none();
+        assert_eq!(subscribe(unit.as_mut(), standing.name(), MembershipStatus::Active, &[], 3).await, free);
+        assert_eq!(
+            membership(unit.as_mut(), standing.name()).await.deleted_at.is_none(),
+            free,
+            "{standing:?}"
+        );
+    }
+}
+
+async fn nobody_subscribes_to_an_unknown_list(store: &Store) {
+    let mut unit = store.write().await;
+    let subscribed = unit
+        .subscribe_member(&address("ana"), &list_id("nowhere"), MembershipStatus::Active, &[], at(1))
+        .await;
+    assert!(subscribed.is_err());
+}
+
+async fn only_a_live_pending_membership_is_confirmed(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    assert!(!confirm(unit.as_mut(), "ana", 1).await);
+    add(unit.as_mut(), "ana", 1).await;
+    for standing in MembershipStatus::ALL {
+        status(unit.as_mut(), "ana", standing, 2).await;
+        let waiting = standing == MembershipStatus::Pending;
+        assert_eq!(confirm(unit.as_mut(), "ana", 3).await, waiting);
+        let stored = membership(unit.as_mut(), "ana").await;
+        let wanted = if waiting { (MembershipStatus::Active, at(3)) } else { (standing, at(2)) };
+        assert_eq!((stored.status, stored.updated_at), wanted);
+    }
+    status(unit.as_mut(), "ana", MembershipStatus::Pending, 4).await;
+    unit.delete_list(&list_id("news"), at(5)).await.unwrap();
+    assert!(!confirm(unit.as_mut(), "ana", 6).await);
+}
+
+async fn who_is_on_a_list_or_waits_leaves_it_once(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    assert!(!leave(unit.as_mut(), "ana", 1).await);
+    add(unit.as_mut(), "ana", 1).await;
+    for standing in MembershipStatus::ALL {
+        status(unit.as_mut(), "ana", standing, 2).await;
+        let leaves = matches!(standing, MembershipStatus::Active | MembershipStatus::Pending);
+        assert_eq!(leave(unit.as_mut(), "ana", 3).await, leaves);
+        let stored = membership(unit.as_mut(), "ana").await;
+        let wanted = if leaves { (MembershipStatus::Unsubscribed, at(3)) } else { (standing, at(2)) };
+        assert_eq!((stored.status, stored.updated_at), wanted);
+        assert!(!leave(unit.as_mut(), "ana", 4).await);
+    }
+}
+
+async fn who_was_removed_leaves_and_stays_removed(store: &Store) {
+    let mut unit = unit_with_lists(store).await;
+    add(unit.as_mut(), "ana", 1).await;
+    unit.delete_list(&list_id("news"), at(2)).await.unwrap();
+    assert!(leave(unit.as_mut(), "ana", 3).await);
+    let stored = membership(unit.as_mut(), "ana").await;
+    assert_eq!((stored.status, stored.deleted_at), (MembershipStatus::Unsubscribed, Some(at(2))));
+}
+
+async fn subscriptions_at_once_put_a_contact_on_a_list_once(store: &Store) {
+    unit_with_lists(store).await.commit().await.unwrap();
+    let tasks = (0..8).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut unit = store.write().await;
+            let written = subscribe(unit.as_mut(), "ana", MembershipStatus::Pending, &[], 1).await;
+            unit.commit().await.unwrap();
+            written
+        })
+    });
+    let written = futures_util::future::join_all(tasks).await;
+    assert_eq!(written.into_iter().filter(|written| *written.as_ref().unwrap()).count(), 1);
 }

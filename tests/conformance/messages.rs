@@ -39,6 +39,7 @@ cases![
     what_is_taken_back_is_not_counted,
     a_broadcast_without_messages_counts_nothing,
     messages_are_found_by_state,
+    leaving_is_noted_once_and_on_the_own_message,
 ];
 
 async fn unit_with(store: &Store, messages: &[Message]) -> Box<dyn UnitOfWork> {
@@ -355,4 +356,16 @@ async fn what_is_taken_back_is_not_counted(store: &Store) {
 async fn a_broadcast_without_messages_counts_nothing(store: &Store) {
     let mut unit = unit_with(store, &[message(1, "ana", 0)]).await;
     assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap(), MessageStats::default());
+}
+
+async fn leaving_is_noted_once_and_on_the_own_message(store: &Store) {
+    let sent = Message { broadcast: Some(broadcast_id(1)), ..message(1, "ana", 0) };
+    let mut unit = unit_with(store, &[sent]).await;
+    for (name, now) in [("ben", 1), ("ana", 2), ("ana", 3)] {
+        unit.note_unsubscribed(&message_id(1), &address(name), at(now)).await.unwrap();
+    }
+    unit.note_unsubscribed(&message_id(9), &address("ana"), at(4)).await.unwrap();
+    let noted = one(unit.as_mut()).await;
+    assert_eq!((noted.unsubscribed_at, noted.updated_at), (Some(at(2)), at(2)));
+    assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap().unsubscribed, 1);
 }

@@ -4,11 +4,14 @@
 //! secrets, links and tokens keep their meaning.
 
 mod chance;
+mod keys;
+mod subscriptions;
 mod tokens;
 mod tracking;
 mod vault;
 
 pub use chance::{OsRandom, SystemClock, UuidGenerator};
+pub use subscriptions::HmacContactTokens;
 pub use tokens::JwtTokens;
 pub use tracking::HmacTrackingTokens;
 pub use vault::AesVault;

@@ -3,6 +3,7 @@
 //! A token holds its version, the moment, the workspace, the message and the link, then the first
 //! half of the HMAC, all as unpadded base64 for URLs. Checking one needs no database.
 
+use crate::keys::derived;
 use application::ports::TrackingTokens;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::DateTime;
@@ -35,7 +36,8 @@ impl HmacTrackingTokens {
     /// Signs with a key, and also accepts what was signed with others.
     #[must_use]
     pub fn new(secret_key: &Secret, former: &[Secret]) -> Self {
-        Self { key: derived(secret_key), former: former.iter().map(derived).collect() }
+        let of = |key| derived(key, PURPOSE);
+        Self { key: of(secret_key), former: former.iter().map(of).collect() }
     }
 }
 
@@ -59,15 +61,6 @@ impl TrackingTokens for HmacTrackingTokens {
         }
         read(body)
     }
-}
-
-fn derived(secret_key: &Secret) -> Hmac<Sha256> {
-    let key = keyed(secret_key.expose().as_bytes()).chain_update(PURPOSE).finalize().into_bytes();
-    keyed(&key)
-}
-
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 fn written(tracked: &Tracked) -> Vec<u8> {

@@ -50,7 +50,11 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
     }
 }
 
-fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads a body as [`Body`] does.
+///
+/// # Errors
+/// When it is no JSON, or not of this shape.
+pub(crate) fn parse<T: ParseFromJSON>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         let detail = "a body is required; send a JSON object";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "body-missing", detail));

@@ -9,7 +9,10 @@ mod observe;
 pub use gate::ShutdownGate;
 pub(crate) use limits::TooLarge;
 
-use crate::problem::{Problems, panicked};
+use crate::{
+    client::TrustedProxies,
+    problem::{Problems, panicked},
+};
 use application::ports::IdGenerator;
 use poem::{Endpoint, EndpointExt as _, IntoEndpoint, Response, middleware::CatchPanic};
 use std::{sync::Arc, time::Duration};
@@ -18,6 +21,8 @@ use std::{sync::Arc, time::Duration};
 pub struct HttpSettings {
     /// Origins whose scripts may call: `*`, or a list separated by commas.
     pub cors_allow_origin: String,
+    /// Who is believed about where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// Most bytes of a body.
     pub body_limit: usize,
     /// Most bytes of the body of an import.
@@ -40,6 +45,7 @@ impl HttpSettings {
     pub fn new(ids: Arc<dyn IdGenerator>) -> Self {
         Self {
             cors_allow_origin: "*".to_owned(),
+            trusted_proxies: TrustedProxies::default(),
             body_limit: 10 << 20,
             import_body_limit: 50 << 20,
             send_body_limit: 20 << 20,

@@ -17,6 +17,7 @@ mod api_keys;
 mod bearer;
 mod body;
 mod broadcasts;
+mod client;
 mod connections;
 mod contacts;
 mod cursor;
@@ -39,6 +40,7 @@ mod workspaces;
 
 pub use bearer::Bearer;
 pub use body::{Body, Created, Moment, Text};
+pub use client::{TrustedProxies, TrustedProxiesError};
 pub use features::Features;
 pub use layers::{HttpSettings, ShutdownGate};
 pub use problem::Problem;
@@ -83,14 +85,17 @@ pub fn api(features: Features, settings: HttpSettings) -> BoxEndpoint<'static, R
         .nest("/docs", service.swagger_ui())
         .at("/health", connections::health(shared.clone()))
         .at("/healthz", status::healthz(shared.clone()))
-        .at("/notification-center", get(subscriptions::center).post(subscriptions::decide))
+        .at("/notification-center", get(subscriptions::show).post(subscriptions::act))
         .at("/unsubscribe-oneclick", get(subscriptions::ask_one_click).post(subscriptions::one_click))
+        .at("/preferences", get(subscriptions::show_preferences).post(subscriptions::change_preferences))
+        .at("/subscribe", get(subscriptions::subscribe_form).post(subscriptions::subscribe))
         .at("/t/:token", get(tracking::open).head(tracking::open))
         .at("/r/:token", get(tracking::follow).head(tracking::follow))
         .nest("/api", service)
         .at("/", publications::SiteEndpoint(shared.clone()))
         .at("/*path", publications::SiteEndpoint(shared.clone()))
-        .data(shared);
+        .data(shared)
+        .data(settings.trusted_proxies.clone());
     layers::around(routes, settings).into_endpoint().boxed()
 }
 

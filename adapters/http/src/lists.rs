@@ -1,11 +1,16 @@
 //! `lists.*` and `contactLists.*`: lists and the standing of their members.
 
 use crate::{
-    Bearer, Body, Created, Moment, Problem, Text, body::complete, contacts::status, features::Shared,
+    Bearer, Body, Created, Moment, Problem, Text,
+    body::complete,
+    contacts::{ContactInput, status},
+    features::Shared,
+    subscriptions::list_ids,
     tags::Tag,
 };
 use application::lists::ListDraft;
 use domain::{
+    contacts::ContactPatch,
     email_address::EmailAddress,
     ids::{ListId, TemplateId},
     lists::{List, ListStats, TemplateRef},
@@ -42,7 +47,7 @@ struct DraftBody {
     is_public: bool,
     #[oai(nullable)]
     description: Option<Text>,
-    /// Required with `is_double_optin`.
+    /// The mail that asks for confirmation with `is_double_optin`; a built-in one by default.
     #[oai(nullable)]
     double_optin_template: Option<TemplateRefBody>,
 }
@@ -80,7 +85,7 @@ struct TemplateVersionBody {
 /// A list.
 #[derive(Object)]
 #[oai(rename = "List", skip_serializing_if_is_none)]
-struct ListBody {
+pub(crate) struct ListBody {
     id: String,
     name: String,
     is_double_optin: bool,
@@ -183,6 +188,19 @@ struct StatusUpdatedAnswer {
     found: bool,
 }
 
+#[derive(Object)]
+struct SubscribeBody {
+    workspace_id: Text,
+    contact: ContactInput,
+    /// At least one list.
+    list_ids: Vec<Text>,
+}
+
+#[derive(Object)]
+struct SubscribedAnswer {
+    success: bool,
+}
+
 fn list_id(pointer: &str, text: &str) -> Result<ListId, Invalid> {
     ListId::parse(text).map_err(|rule| Invalid::one(pointer, rule))
 }
@@ -261,6 +279,25 @@ impl ListsApi {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         self.0.lists.delete(&caller, &list_id("/id", &body.id.0)?).await?;
         Ok(Json(ListDeletedAnswer { success: true }))
+    }
+
+    /// Subscribes a contact to lists at once
+    ///
+    /// The contact is stored or merged. Also one that once left comes back, but none that bounced or
+    /// complained. No confirmation is asked for: the caller answers for the contact's consent.
+    #[oai(path = "/lists.subscribe", method = "post", operation_id = "listsSubscribe")]
+    async fn subscribe(
+        &self,
+        bearer: Bearer,
+        Body(body): Body<SubscribeBody>,
+    ) -> Result<Json<SubscribedAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
+        let mut check = Check::default();
+        let contact = check.nested("/contact", ContactPatch::from_json(&body.contact.0));
+        let lists = check.nested("", list_ids(&body.list_ids));
+        let (contact, lists) = complete(check, contact.zip(lists))?;
+        self.0.subscriptions.subscribe_for(&caller, contact, &lists).await?;
+        Ok(Json(SubscribedAnswer { success: true }))
     }
 
     /// Sets the standing of a contact on a list

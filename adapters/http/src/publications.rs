@@ -9,7 +9,7 @@ mod site;
 mod words;
 
 pub use cache::SiteCache;
-pub(crate) use site::SiteEndpoint;
+pub(crate) use site::{SiteEndpoint, workspace_of_host};
 
 use crate::{Bearer, Body, Problem, features::Shared, tags::Tag};
 use bodies::{PreviewAnswer, SlugAnswer, SlugBody};

@@ -212,6 +212,7 @@ fn key_of(source: &DeliverySource) -> &str {
     match source {
         DeliverySource::Transactional { notification } => notification.as_str(),
         DeliverySource::Broadcast { broadcast, .. } => broadcast.as_str(),
+        DeliverySource::Subscription { list } => list.as_ref().map_or("", |list| list.as_str()),
     }
 }
 

@@ -127,6 +127,74 @@ impl ListStore for MemorySession<WorkspaceState> {
             Ok(true)
         })
     }
+
+    async fn subscribe_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        status: MembershipStatus,
+        from: &[MembershipStatus],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.change(|state| {
+            if !state.lists.contains_key(list) {
+                return Err(failed("the list does not exist"));
+            }
+            match state.memberships.entry((email.clone(), list.clone())) {
+                Entry::Vacant(place) => {
+                    place.insert(new_member(email, list, status, now));
+                    Ok(true)
+                }
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    let free = known.standing().is_none_or(|standing| from.contains(&standing));
+                    if free {
+                        *known = Membership { status, updated_at: now, deleted_at: None, ..known.clone() };
+                    }
+                    Ok(free)
+                }
+            }
+        })
+    }
+
+    async fn confirm_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.change(|state| {
+            let known = state.memberships.get_mut(&(email.clone(), list.clone()));
+            let waiting = known.filter(|m| m.standing() == Some(MembershipStatus::Pending));
+            Ok(waiting.map(|m| (m.status, m.updated_at) = (MembershipStatus::Active, now)).is_some())
+        })
+    }
+
+    async fn unsubscribe_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        use MembershipStatus::{Active, Pending, Unsubscribed};
+        self.change(|state| {
+            let known = state.memberships.get_mut(&(email.clone(), list.clone()));
+            let member = known.filter(|m| matches!(m.status, Active | Pending));
+            Ok(member.map(|m| (m.status, m.updated_at) = (Unsubscribed, now)).is_some())
+        })
+    }
+}
+
+fn new_member(email: &EmailAddress, list: &ListId, status: MembershipStatus, now: Timestamp) -> Membership {
+    Membership {
+        email: email.clone(),
+        list: list.clone(),
+        list_name: String::new(),
+        status,
+        created_at: now,
+        updated_at: now,
+        deleted_at: None,
+    }
 }
 
 impl WorkspaceState {
@@ -143,15 +211,7 @@ impl WorkspaceState {
     fn add_member(&mut self, email: &EmailAddress, list: &ListId, now: Timestamp) {
         match self.memberships.entry((email.clone(), list.clone())) {
             Entry::Vacant(place) => {
-                place.insert(Membership {
-                    email: email.clone(),
-                    list: list.clone(),
-                    list_name: String::new(),
-                    status: MembershipStatus::after_adding(None),
-                    created_at: now,
-                    updated_at: now,
-                    deleted_at: None,
-                });
+                place.insert(new_member(email, list, MembershipStatus::after_adding(None), now));
             }
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();

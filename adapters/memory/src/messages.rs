@@ -11,6 +11,7 @@ use application::{
 use async_trait::async_trait;
 use domain::{
     Timestamp,
+    email_address::EmailAddress,
     idempotency::IdempotencyKey,
     ids::{BroadcastId, MessageId},
     messages::{Message, MessageCursor, MessageFilter, MessageState, MessageStats},
@@ -61,6 +62,22 @@ impl MessageStore for MemorySession<WorkspaceState> {
                 .collect();
             found.sort_by_cached_key(|m| place(m));
             Page::of(found.into_iter().take(size.saturating_add(1)).cloned().collect(), size)
+        })
+    }
+
+    async fn note_unsubscribed(
+        &mut self,
+        message: &MessageId,
+        recipient: &EmailAddress,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(|state| {
+            let known = state.messages.get_mut(message).filter(|m| m.contact_email == *recipient);
+            if let Some(message) = known.filter(|m| m.unsubscribed_at.is_none()) {
+                message.unsubscribed_at = Some(now);
+                message.updated_at = now;
+            }
+            Ok(())
         })
     }
 

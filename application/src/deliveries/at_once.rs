@@ -8,7 +8,6 @@ use domain::{
     integrations::Integration,
     languages::Language,
     lists::Membership,
-    secret::Secret,
     templates::Template,
     transactional::EmailOptions,
     utm::UtmParameters,
@@ -18,8 +17,6 @@ use domain::{
 /// What the mail of a trial is made from.
 pub(crate) struct Trial {
     pub(crate) workspace: Workspace,
-    /// The key of the workspace.
-    pub(crate) key: Secret,
     pub(crate) integration: Integration,
     pub(crate) sender: SenderId,
     pub(crate) message: MessageId,
@@ -39,7 +36,6 @@ impl Deliveries {
         let contact = ContactView { contact: trial.contact, memberships: Some(trial.memberships) };
         let draft = Draft {
             workspace: &trial.workspace,
-            key: &trial.key,
             provider: &provider.provider,
             message: &trial.message,
             language: trial.language.as_ref().map(Language::as_str),

@@ -23,7 +23,6 @@ use serde_json::{Map, Value};
 /// What one mail is made from.
 pub(super) struct Draft<'a> {
     pub(super) workspace: &'a Workspace,
-    pub(super) key: &'a Secret,
     pub(super) provider: &'a EmailProvider<Secret>,
     pub(super) message: &'a MessageId,
     pub(super) contact: ContactView,
@@ -78,22 +77,19 @@ impl Deliveries {
             language: translated.map(|(language, _)| language.as_str().to_owned()),
         };
         let email = &draft.contact.contact.email;
-        let hmac = self.ports.vault.hash_with(draft.key, email.as_str());
+        let (tokens, now) = (self.ports.contact_tokens.as_ref(), self.ports.clock.now());
+        let passes = variables::Passes::new(tokens, &workspace.id, email, draft.list, now);
         let scene = variables::Scene {
             endpoint: &self.config.endpoint,
             workspace,
             message: draft.message,
             contact: &draft.contact,
-            email_hmac: &hmac,
+            passes: &passes,
             list: draft.list,
             broadcast: draft.broadcast,
         };
         let links = variables::Links::new(&scene);
-        let mark = Mark {
-            workspace: workspace.id.clone(),
-            message: draft.message.clone(),
-            sent_at: self.ports.clock.now(),
-        };
+        let mark = Mark { workspace: workspace.id.clone(), message: draft.message.clone(), sent_at: now };
         let tracking = workspace.settings.email_tracking_enabled;
         let tracking = tracking.then(|| (mark, self.ports.tracking_tokens.as_ref()));
         let policy = MailLinks::new(&links.base, draft.utm, tracking);

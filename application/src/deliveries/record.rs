@@ -93,7 +93,7 @@ pub(super) async fn record(
         .iter()
         .filter(|(delivery, _)| {
             // The first attempt of a broadcast's message has just been written with its outcome.
-            delivery.attempts > 1 || matches!(delivery.source, DeliverySource::Transactional { .. })
+            delivery.attempts > 1 || delivery.source.broadcast().is_none()
         })
         .map(|(delivery, outcome)| MessageEvent {
             message: delivery.message.clone(),
@@ -173,7 +173,7 @@ async fn stopped(
 pub(super) fn broadcast_message(delivery: &Delivery, outcome: &Outcome, now: Timestamp) -> Message {
     let (broadcast, list) = match &delivery.source {
         DeliverySource::Broadcast { broadcast, list } => (Some(broadcast.clone()), Some(list.clone())),
-        DeliverySource::Transactional { .. } => (None, None),
+        DeliverySource::Transactional { .. } | DeliverySource::Subscription { .. } => (None, None),
     };
     let state = message_state(outcome);
     Message {

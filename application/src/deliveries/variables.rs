@@ -1,7 +1,18 @@
 //! The variables that templates see.
 
-use crate::contacts::{ContactView, contact_json};
-use domain::{broadcasts::Broadcast, ids::MessageId, lists::List, workspaces::Workspace};
+use crate::{
+    contacts::{ContactView, contact_json},
+    ports::ContactTokens,
+};
+use domain::{
+    Timestamp,
+    broadcasts::Broadcast,
+    email_address::EmailAddress,
+    ids::{MessageId, WorkspaceId},
+    lists::List,
+    subscriptions::{ContactPass, LinkRight},
+    workspaces::Workspace,
+};
 use serde_json::{Map, Value, json};
 
 /// What a mail is about.
@@ -10,9 +21,36 @@ pub(super) struct Scene<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) message: &'a MessageId,
     pub(super) contact: &'a ContactView,
-    pub(super) email_hmac: &'a str,
+    pub(super) passes: &'a Passes,
     pub(super) list: Option<&'a List>,
     pub(super) broadcast: Option<&'a Broadcast>,
+}
+
+/// The proofs in the links of a mail.
+pub(super) struct Passes {
+    manage: String,
+    /// For the list of the mail, when there is one.
+    confirm: Option<String>,
+}
+
+impl Passes {
+    pub(super) fn new(
+        tokens: &dyn ContactTokens,
+        workspace: &WorkspaceId,
+        email: &EmailAddress,
+        list: Option<&List>,
+        now: Timestamp,
+    ) -> Self {
+        let pass = |right: LinkRight| {
+            let expires_at = now + right.lifetime();
+            let pass = ContactPass { workspace: workspace.clone(), email: email.clone(), right };
+            tokens.issue(&pass, expires_at)
+        };
+        Self {
+            manage: pass(LinkRight::Manage),
+            confirm: list.map(|list| pass(LinkRight::Confirm(list.id.clone()))),
+        }
+    }
 }
 
 /// The addresses of a contact's own pages.
@@ -31,9 +69,9 @@ impl Links {
         let custom = scene.workspace.settings.custom_endpoint_url.as_deref().filter(|u| !u.is_empty());
         let base = custom.unwrap_or(scene.endpoint).trim_end_matches('/').to_owned();
         let email = scene.contact.contact.email.as_str();
-        let (hmac, mid, wid) = (scene.email_hmac, scene.message.as_str(), scene.workspace.id.as_str());
+        let (hmac, mid, wid) = (&scene.passes.manage, scene.message.as_str(), scene.workspace.id.as_str());
         let center = |pairs: &[(&str, &str)]| format!("{base}/notification-center?{}", query(pairs));
-        let on_list = |action: &str| {
+        let on_list = |action: &str, hmac: &str| {
             scene.list.map(|list| {
                 center(&[
                     ("action", action),
@@ -58,8 +96,8 @@ impl Links {
         });
         Self {
             notification_center: center(&[("email", email), ("email_hmac", hmac), ("wid", wid)]),
-            unsubscribe: on_list("unsubscribe"),
-            confirm_subscription: on_list("confirm"),
+            unsubscribe: on_list("unsubscribe", hmac),
+            confirm_subscription: scene.passes.confirm.as_deref().and_then(|hmac| on_list("confirm", hmac)),
             oneclick_unsubscribe: oneclick,
             base,
         }
@@ -84,7 +122,7 @@ pub(super) fn variables(
     };
     let website = scene.workspace.settings.website_url.as_deref().unwrap_or("").trim_end_matches('/');
     set("contact", Value::Object(contact_json(scene.contact)));
-    set("workspace", json!({ "base_url": links.base, "website_url": website }));
+    set("workspace", json!({ "name": scene.workspace.name, "base_url": links.base, "website_url": website }));
     set("message_id", json!(scene.message));
     set("notification_center_url", json!(links.notification_center));
     set("tracking_opens_url", json!(opens.unwrap_or_default()));

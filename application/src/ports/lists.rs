@@ -58,4 +58,33 @@ pub trait ListStore {
         status: MembershipStatus,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// Puts a contact on a list with this status. A membership that is there, also a removed one whose
+    /// refusal stands ([`Membership::standing`]), is only changed from one of the statuses in `from`.
+    /// Answers whether it was written. The list must exist.
+    async fn subscribe_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        status: MembershipStatus,
+        from: &[MembershipStatus],
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Makes a live membership that is pending active. Answers whether it was.
+    async fn confirm_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Notes that a contact leaves a list that it is on or waits for; a membership that was removed stays
+    /// so, and is not brought back later. Answers whether it was either.
+    async fn unsubscribe_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 }

@@ -5,6 +5,7 @@ use crate::page::Page;
 use async_trait::async_trait;
 use domain::{
     Timestamp,
+    email_address::EmailAddress,
     idempotency::IdempotencyKey,
     ids::{BroadcastId, MessageId},
     messages::{Message, MessageCursor, MessageFilter, MessageState, MessageStats},
@@ -44,6 +45,15 @@ pub trait MessageStore {
         after: Option<&MessageCursor>,
         size: usize,
     ) -> Result<Page<Message>, StoreError>;
+
+    /// Notes that the recipient of a message left a list through it. The first time counts; a message of
+    /// another recipient is passed over.
+    async fn note_unsubscribed(
+        &mut self,
+        message: &MessageId,
+        recipient: &EmailAddress,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// How many messages of a broadcast have seen which event.
     async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError>;

@@ -114,7 +114,6 @@ impl Transactional {
             .deliveries
             .try_out(Trial {
                 workspace,
-                key,
                 integration,
                 sender: trial.sender,
                 message: id.clone(),

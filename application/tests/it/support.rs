@@ -10,7 +10,7 @@ use application::{
     messages::Messages,
     ports::{ConnectionBroker as _, Purpose, Vault as _, WorkspaceDatabases as _},
     publications::Publications,
-    subscriptions::Subscriptions,
+    subscriptions::{SubscriptionPorts, Subscriptions},
     templates::Templates,
     transactional::{Retention, Transactional},
     work::Work,
@@ -35,8 +35,8 @@ use domain::{
     workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
 };
 use memory::{
-    FixedClock, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainRenderer, PlainTrackingTokens,
-    PlainVault, RecordingSignal, RecordingSites, SequentialIds,
+    FixedClock, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainContactTokens, PlainRenderer,
+    PlainTrackingTokens, PlainVault, RecordingSignal, RecordingSites, SequentialIds,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -198,6 +198,7 @@ impl Stage {
             ids: ids.clone(),
             tracking_tokens: Arc::new(PlainTrackingTokens::default()),
             feeds: asking.clone(),
+            contact_tokens: Arc::new(PlainContactTokens::default()),
         };
         let config = DeliveryConfig {
             endpoint: "https://mail.acme.example".into(),
@@ -230,7 +231,7 @@ impl Stage {
             broadcasts: Broadcasts::new(
                 shared.clone(),
                 time.clone(),
-                ids,
+                ids.clone(),
                 work.clone(),
                 Arc::new(sites.clone()),
                 asking,
@@ -244,7 +245,13 @@ impl Stage {
                 Arc::new(renderer.clone()),
                 sealing.clone(),
             ),
-            subscriptions: Subscriptions::new(shared, time, sealing),
+            subscriptions: Subscriptions::new(SubscriptionPorts {
+                broker: shared,
+                clock: time,
+                ids,
+                tokens: Arc::new(PlainContactTokens::default()),
+                work: work.clone(),
+            }),
             sites,
             broker,
             clock,

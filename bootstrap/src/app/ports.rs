@@ -23,7 +23,7 @@ use application::{
     publications::Publications,
     rate_limit::RateLimiter,
     readiness::Readiness,
-    subscriptions::Subscriptions,
+    subscriptions::{SubscriptionPorts, Subscriptions},
     templates::Templates,
     tracking::Tracking,
     transactional::{Retention, Transactional},
@@ -31,7 +31,9 @@ use application::{
     work::Work,
     workspaces::Workspaces,
 };
-use crypto::{AesVault, HmacTrackingTokens, JwtTokens, OsRandom, SystemClock, UuidGenerator};
+use crypto::{
+    AesVault, HmacContactTokens, HmacTrackingTokens, JwtTokens, OsRandom, SystemClock, UuidGenerator,
+};
 use domain::{
     deliveries::RetryPolicy,
     integrations::{ProviderSettings, SmtpSecurity, SmtpSettings},
@@ -71,6 +73,7 @@ pub(super) struct Ports {
     retention: Retention,
     sites: SiteCache,
     pub(super) tracking: Arc<Tracking>,
+    contact_tokens: Arc<HmacContactTokens>,
 }
 
 impl Ports {
@@ -95,6 +98,7 @@ impl Ports {
         let sites = SiteCache::default();
         let former = settings.previous_secret_key.as_slice();
         let tracking_tokens = Arc::new(HmacTrackingTokens::new(&secret_key, former));
+        let contact_tokens = Arc::new(HmacContactTokens::new(&secret_key, former));
         let tracking = Arc::new(Tracking::new(broker.clone(), clock.clone(), tracking_tokens.clone()));
         let platform = Platform {
             installation: installation(settings),
@@ -120,7 +124,7 @@ impl Ports {
             &platform,
             mailer.clone(),
             renderer.clone(),
-            tracking_tokens,
+            Tokens { tracking: tracking_tokens, contacts: contact_tokens.clone() },
             retention,
             feeds.clone(),
         ));
@@ -137,6 +141,7 @@ impl Ports {
             sites,
             deliveries,
             tracking,
+            contact_tokens,
         })
     }
 
@@ -176,7 +181,13 @@ impl Ports {
                 vault.clone(),
             ),
             sites: self.sites.clone(),
-            subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
+            subscriptions: Subscriptions::new(SubscriptionPorts {
+                broker: broker.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                tokens: self.contact_tokens.clone(),
+                work: self.work.clone(),
+            }),
             readiness: Readiness::new(broker.clone()),
             templates: Templates::new(broker.clone(), clock.clone(), self.renderer.clone(), sites.clone()),
             tracking: self.tracking.clone(),
@@ -220,12 +231,18 @@ fn retention(settings: &Settings) -> anyhow::Result<Retention> {
     })
 }
 
+/// What signs the links of mails.
+struct Tokens {
+    tracking: Arc<HmacTrackingTokens>,
+    contacts: Arc<HmacContactTokens>,
+}
+
 fn deliveries(
     settings: &Settings,
     platform: &Platform,
     mailer: Arc<dyn Mailer>,
     renderer: Arc<MjmlRenderer>,
-    tracking_tokens: Arc<HmacTrackingTokens>,
+    tokens: Tokens,
     retention: Retention,
     feeds: Arc<Feeds>,
 ) -> Deliveries {
@@ -248,8 +265,9 @@ fn deliveries(
         mailer,
         renderer,
         ids: ids.clone(),
-        tracking_tokens,
         feeds,
+        tracking_tokens: tokens.tracking,
+        contact_tokens: tokens.contacts,
     };
     Deliveries::new(ports, config)
 }

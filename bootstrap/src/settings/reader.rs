@@ -2,6 +2,7 @@
 
 use super::table::{self, Kind, Variable};
 use domain::{email_address::EmailAddress, mail_name::MailName, secret::Secret};
+use http_api::TrustedProxies;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use url::Url;
 
@@ -54,6 +55,10 @@ impl<'a> Reader<'a> {
             Kind::Origin if !is_origin(text) => Err(format!("is {text:?}")),
             _ => Ok(text.to_owned()),
         })
+    }
+
+    pub(super) fn networks(&mut self, name: &'static str) -> Option<TrustedProxies> {
+        self.read(name, |text, _| text.parse::<TrustedProxies>().map_err(|e| e.to_string()))
     }
 
     pub(super) fn secret(&mut self, name: &'static str) -> Option<Secret> {

@@ -44,6 +44,8 @@ pub enum Kind {
     Url(&'static [&'static str]),
     /// `*`, or the scheme, host and port of web sites.
     Origin,
+    /// Addresses and networks.
+    Networks,
     /// A level, or levels per part of the program.
     LogFilter,
     /// A name in a database, up to a length.
@@ -78,6 +80,7 @@ impl Kind {
             Self::Name => "one line of at most 255 characters".to_owned(),
             Self::Url(schemes) => schemes.iter().map(|s| format!("{s}://…")).collect::<Vec<_>>().join(" or "),
             Self::Origin => "* or origins such as https://app.example.com, joined by commas".to_owned(),
+            Self::Networks => "IP addresses and networks such as 10.0.0.0/8, joined by commas".to_owned(),
             Self::LogFilter => {
                 "off, error, warn, info, debug, trace, or target=level pairs joined by commas".to_owned()
             }
@@ -172,6 +175,11 @@ pub const GROUPS: &[Group] = &[
                 "Address under which clients and mail readers reach this server; by default `http://localhost:<SERVER_PORT>`.",
             ),
             var("CORS_ALLOW_ORIGIN", "*", Kind::Origin, "Web sites that may call the API from a browser."),
+            unset(
+                "TRUSTED_PROXIES",
+                Kind::Networks,
+                "Proxies in front of this server; what these say in `X-Forwarded-For` is believed when the attempts of a client are counted.",
+            ),
             var(
                 "ENVIRONMENT",
                 "production",

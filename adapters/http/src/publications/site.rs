@@ -13,7 +13,11 @@ use application::{
     publications::{FullPost, Preview, PublicationsError, Site},
 };
 use askama::Template;
-use domain::{Timestamp, ids::BroadcastId, slug::Slug};
+use domain::{
+    Timestamp,
+    ids::{BroadcastId, WorkspaceId},
+    slug::Slug,
+};
 use poem::{
     Endpoint, Request, Response, Result,
     error::NotFoundError,
@@ -62,6 +66,13 @@ impl Endpoint for SiteEndpoint {
         let visit = Visit { features, site: &site, headers: request.headers() };
         Ok(visit.answer(request.uri().path(), &query).await)
     }
+}
+
+/// Whose domain a request came to. A failure to find out counts as nobody's.
+pub(crate) async fn workspace_of_host(features: &Shared, request: &Request) -> Option<WorkspaceId> {
+    let host = host(request)?;
+    let site = features.sites.site(host.clone(), features.publications.site(&host)).await;
+    site.ok().flatten().map(|site| site.workspace.clone())
 }
 
 /// The host that was asked, in lower case and without its port. `None` when it is not exactly one.

@@ -20,7 +20,7 @@ use application::{
     publications::Publications,
     rate_limit::RateLimiter,
     readiness::Readiness,
-    subscriptions::Subscriptions,
+    subscriptions::{SubscriptionPorts, Subscriptions},
     templates::Templates,
     tracking::Tracking,
     transactional::{Retention, Transactional},
@@ -31,8 +31,8 @@ use application::{
 use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::WorkspaceId};
 use http_api::{Features, HttpSettings, ShutdownGate, SiteCache};
 use memory::{
-    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainRenderer, PlainTokens,
-    PlainTrackingTokens, PlainVault, RecordingSignal, SequentialIds,
+    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainContactTokens,
+    PlainRenderer, PlainTokens, PlainTrackingTokens, PlainVault, RecordingSignal, SequentialIds,
 };
 use poem::{
     Response,
@@ -165,6 +165,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         ids: ids.clone(),
         tracking_tokens: tokens.clone(),
         feeds: feeds.clone(),
+        contact_tokens: Arc::new(PlainContactTokens::default()),
     };
     let config = DeliveryConfig {
         endpoint: platform.installation.api_endpoint.clone(),
@@ -195,7 +196,13 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         members: Members::new(of(&platform)),
         messages: Messages::new(broker.clone(), vault.clone()),
         readiness: Readiness::new(broker.clone()),
-        subscriptions: Subscriptions::new(broker.clone(), clock.clone(), vault.clone()),
+        subscriptions: Subscriptions::new(SubscriptionPorts {
+            broker: broker.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tokens: Arc::new(PlainContactTokens::default()),
+            work: work.clone(),
+        }),
         publications: Publications::new(broker.clone(), clock.clone(), renderer.clone(), vault.clone()),
         sites,
         templates: Templates::new(broker.clone(), clock.clone(), renderer.clone(), platform.sites.clone()),

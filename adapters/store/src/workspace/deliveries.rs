@@ -420,6 +420,9 @@ fn values(delivery: &Delivery) -> Result<[Value; 13], StoreError> {
     let (kind, source, list) = match &delivery.source {
         DeliverySource::Transactional { notification } => ("transactional", notification.as_str(), None),
         DeliverySource::Broadcast { broadcast, list } => ("broadcast", broadcast.as_str(), Some(list)),
+        DeliverySource::Subscription { list } => {
+            ("subscription", list.as_ref().map_or("", ListId::as_str), list.as_ref())
+        }
     };
     let attempts = i32::try_from(delivery.attempts).map_err(|_| Failure::Unwritable("attempts"))?;
     Ok([
@@ -455,13 +458,18 @@ fn delivery(row: &QueryResult) -> Result<Delivery, StoreError> {
 
 fn source(row: &QueryResult) -> Result<DeliverySource, StoreError> {
     let kind: String = row.field("source_type")?;
-    if kind == "transactional" {
-        return Ok(DeliverySource::Transactional {
+    match kind.as_str() {
+        "transactional" => Ok(DeliverySource::Transactional {
             notification: row.parsed("source_id", NotificationId::parse)?,
-        });
+        }),
+        "subscription" => {
+            let list: Option<String> = row.field("list_id")?;
+            let list = list.map(|_| row.parsed("list_id", ListId::parse)).transpose()?;
+            Ok(DeliverySource::Subscription { list })
+        }
+        _ => Ok(DeliverySource::Broadcast {
+            broadcast: row.parsed("source_id", BroadcastId::parse)?,
+            list: row.parsed("list_id", ListId::parse)?,
+        }),
     }
-    Ok(DeliverySource::Broadcast {
-        broadcast: row.parsed("source_id", BroadcastId::parse)?,
-        list: row.parsed("list_id", ListId::parse)?,
-    })
 }

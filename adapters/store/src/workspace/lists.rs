@@ -194,6 +194,80 @@ impl ListStore for Session {
             .take();
         Ok(self.exec(&statement).await? > 0)
     }
+
+    async fn subscribe_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        status: MembershipStatus,
+        from: &[MembershipStatus],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let standing = || Expr::col(("contact_lists", "status"));
+        let removed = standing()
+            .is_in(["active", "pending"])
+            .and(Expr::col(("contact_lists", "deleted_at")).is_not_null());
+        let allowed = from.iter().map(|status| status.name()).collect::<Vec<_>>();
+        let free = Condition::any().add(standing().is_in(allowed)).add(removed);
+        let conflict = OnConflict::columns(["email", "list_id"])
+            .update_columns(["status", "updated_at", "deleted_at"])
+            .action_cond_where(free)
+            .to_owned();
+        let statement = Query::insert()
+            .into_table("contact_lists")
+            .columns(["email", "list_id", "status", "created_at", "updated_at", "deleted_at"])
+            .values_panic([
+                email.as_str().into(),
+                list.as_str().into(),
+                status.name().into(),
+                now.into(),
+                now.into(),
+                Value::ChronoDateTimeUtc(None).into(),
+            ])
+            .on_conflict(conflict)
+            .take();
+        Ok(self.exec(&statement).await? > 0)
+    }
+
+    async fn confirm_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let statement = moved(email, list, &[MembershipStatus::Pending], MembershipStatus::Active, now)
+            .and_where(Expr::col("deleted_at").is_null())
+            .take();
+        Ok(self.exec(&statement).await? > 0)
+    }
+
+    async fn unsubscribe_member(
+        &mut self,
+        email: &EmailAddress,
+        list: &ListId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        use MembershipStatus::{Active, Pending, Unsubscribed};
+        Ok(self.exec(&moved(email, list, &[Active, Pending], Unsubscribed, now)).await? > 0)
+    }
+}
+
+/// A membership's change from one of some statuses, in one statement, so that none overtakes another.
+fn moved(
+    email: &EmailAddress,
+    list: &ListId,
+    from: &[MembershipStatus],
+    to: MembershipStatus,
+    now: Timestamp,
+) -> UpdateStatement {
+    Query::update()
+        .table("contact_lists")
+        .value("status", to.name())
+        .value("updated_at", now)
+        .and_where(Expr::col("email").eq(email.as_str()))
+        .and_where(Expr::col("list_id").eq(list.as_str()))
+        .and_where(Expr::col("status").is_in(from.iter().map(|status| status.name())))
+        .take()
 }
 
 /// Lists that are not deleted.

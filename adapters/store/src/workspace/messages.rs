@@ -11,6 +11,7 @@ use application::{
 };
 use async_trait::async_trait;
 use domain::{
+    Timestamp,
     email_address::EmailAddress,
     ids::{BroadcastId, ListId, MessageId, NotificationId, TemplateId},
     messages::{Message, MessageCursor, MessageFilter, MessageState, MessageStats},
@@ -113,6 +114,23 @@ impl MessageStore for Session {
             );
         }
         Ok(Page::of(read_all(&self.all(&query).await?, message)?, size))
+    }
+
+    async fn note_unsubscribed(
+        &mut self,
+        message: &MessageId,
+        recipient: &EmailAddress,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let statement = Query::update()
+            .table("message_history")
+            .value("unsubscribed_at", now)
+            .value("updated_at", now)
+            .and_where(Expr::col("id").eq(message.as_str()))
+            .and_where(Expr::col("contact_email").eq(recipient.as_str()))
+            .and_where(Expr::col("unsubscribed_at").is_null())
+            .take();
+        self.exec(&statement).await.map(drop)
     }
 
     async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError> {
