@@ -118,6 +118,11 @@ fn cases() -> Vec<Case> {
         get("/api/lists.get", Read("lists"), &named("l")),
         get("/api/lists.stats", Read("lists"), "workspace_id=WS&list_id=l"),
         post("/api/lists.delete", Write("lists"), with_id("l")),
+        post(
+            "/api/lists.subscribe",
+            Write("lists"),
+            json!({"workspace_id": "WS", "contact": {"email": "a@b.example"}, "list_ids": ["l"]}),
+        ),
         post("/api/contactLists.updateStatus", Write("lists"), on_list),
         post("/api/templates.create", Write("templates"), template.clone()),
         post("/api/templates.update", Write("templates"), template),

@@ -16,6 +16,7 @@ mod pages;
 mod production;
 mod publications;
 mod shape;
+mod subscriptions;
 mod templates;
 mod tracking;
 mod transactional;

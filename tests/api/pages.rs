@@ -11,7 +11,7 @@ async fn a_forged_link_is_told_apart_and_changes_nothing() {
     tenant.post("contacts.import", rows).await.ok();
     let query = format!("wid={}&email=a@x.example&email_hmac={}&lids=news", tenant.id, "0".repeat(64));
     let anonymous = sqlite().anonymous();
-    assert_eq!(anonymous.get(&format!("/notification-center?{query}")).await.status, 400);
+    assert_eq!(anonymous.get(&format!("/notification-center?{query}")).await.status, 403);
     anonymous.post(&format!("/unsubscribe-oneclick?{query}"), &json!({})).await.problem(400);
     let form = anonymous.request("post", &format!("/unsubscribe-oneclick?{query}"));
     anonymous.send(form).await.problem(401);

@@ -47,7 +47,6 @@ pub struct Stage {
     pub mailer: MemoryMailer,
     pub feeds: MemoryFeeds,
     pub renderer: PlainRenderer,
-    pub vault: PlainVault,
     pub signal: RecordingSignal,
     pub work: Arc<Work>,
     pub contacts: Contacts,
@@ -257,7 +256,7 @@ impl Stage {
             clock,
             mailer,
             renderer,
-            vault,
+
             signal,
             work,
         }
