@@ -42,7 +42,6 @@ cases![
     who_subscribes_is_put_on_the_list_with_the_status,
     a_standing_is_changed_only_from_where_it_may_be,
     who_was_removed_subscribes_anew_unless_a_refusal_stands,
-    nobody_subscribes_to_an_unknown_list,
     only_a_live_pending_membership_is_confirmed,
     who_is_on_a_list_or_waits_leaves_it_once,
     who_was_removed_leaves_and_stays_removed,
@@ -385,14 +384,6 @@ async fn who_was_removed_subscribes_anew_unless_a_refusal_stands(store: &Store) 
             "{standing:?}"
         );
     }
-}
-
-async fn nobody_subscribes_to_an_unknown_list(store: &Store) {
-    let mut unit = store.write().await;
-    let subscribed = unit
-        .subscribe_member(&address("ana"), &list_id("nowhere"), MembershipStatus::Active, &[], at(1))
-        .await;
-    assert!(subscribed.is_err());
 }
 
 async fn only_a_live_pending_membership_is_confirmed(store: &Store) {

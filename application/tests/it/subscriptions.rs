@@ -62,6 +62,11 @@ async fn public(stage: &Stage, is_double_optin: bool) {
     }
 }
 
+/// A list that is not for everybody.
+fn inside(id: &ListId) -> ListDraft {
+    ListDraft { is_public: false, ..list_draft(id) }
+}
+
 fn wish(who: &str) -> Subscription {
     Subscription {
         workspace: workspace(),
@@ -186,7 +191,7 @@ async fn only_a_waiting_subscription_is_confirmed() {
 async fn the_own_page_shows_public_lists_and_own_ones_and_few_fields() {
     let stage = Stage::with_list(1).await;
     let hidden = ListId::parse("hidden").unwrap();
-    stage.lists.create(&owner(), list_draft(&hidden)).await.unwrap();
+    stage.lists.create(&owner(), inside(&hidden)).await.unwrap();
     let patch =
         ContactPatch::from_json(&json!({"email": "c00000@shop.example", "first_name": "Ana", "phone": "1"}));
     stage.contacts.upsert(&owner(), patch.unwrap()).await.unwrap();
@@ -202,7 +207,7 @@ async fn a_contact_chooses_its_lists_and_fields_and_nothing_else() {
     let (open, hidden) = (ListId::parse("open").unwrap(), ListId::parse("hidden").unwrap());
     let draft = ListDraft { is_public: true, ..list_draft(&open) };
     stage.lists.create(&owner(), draft).await.unwrap();
-    stage.lists.create(&owner(), list_draft(&hidden)).await.unwrap();
+    stage.lists.create(&owner(), inside(&hidden)).await.unwrap();
     let text = |text: &str| Some(FieldValue::Text(text.to_owned()));
     let chosen = Preferences {
         fields: [
@@ -334,7 +339,7 @@ async fn strangers_cannot_fill_a_mailbox_with_confirmations() {
 #[tokio::test]
 async fn a_list_that_is_not_public_is_refused_like_one_that_does_not_exist() {
     let stage = Stage::new().await;
-    stage.lists.create(&owner(), list_draft(&news())).await.unwrap();
+    stage.lists.create(&owner(), inside(&news())).await.unwrap();
     for list in [news(), ListId::parse("nowhere").unwrap()] {
         let wish = Subscription { lists: [list].into(), ..wish("zoe@shop.example") };
         let refused = stage.subscriptions.subscribe(wish, None).await.unwrap_err();
