@@ -55,10 +55,10 @@ post lists.create '{"workspace_id":"demo","id":"shop","name":"News from the shop
 reader=alma@nordlys.example
 post lists.subscribe "{\"workspace_id\":\"demo\",\"contact\":{\"email\":\"$reader\",\"first_name\":\"Alma\",\"last_name\":\"Lind\",
     \"timezone\":\"Europe/Copenhagen\"},\"list_ids\":[\"offers\",\"news\"]}" > /dev/null
-post templates.create '{"workspace_id":"demo","id":"links","name":"Links","channel":"email","category":"other","email":{
-    "editor_mode":"code","subject":"Links","mjml_source":"<mjml><mj-body><mj-section><mj-column><mj-text>
-    <a href=\"{{ notification_center_url }}\">1</a> <a href=\"{{ unsubscribe_url }}\">2</a>
-    <a href=\"{{ confirm_subscription_url }}\">3</a></mj-text></mj-column></mj-section></mj-body></mjml>"}}' > /dev/null
+anchors='<a href=\"{{ notification_center_url }}\">1</a> <a href=\"{{ unsubscribe_url }}\">2</a> <a href=\"{{ confirm_subscription_url }}\">3</a>'
+mjml="<mjml><mj-body><mj-section><mj-column><mj-text>$anchors</mj-text></mj-column></mj-section></mj-body></mjml>"
+post templates.create "{\"workspace_id\":\"demo\",\"id\":\"links\",\"name\":\"Links\",\"channel\":\"email\",\"category\":\"other\",
+    \"email\":{\"editor_mode\":\"code\",\"subject\":\"Links\",\"mjml_source\":\"$mjml\"}}" > /dev/null
 draft=$(post broadcasts.create '{"workspace_id":"demo","name":"Links","audience":{"list":"offers"},
     "test_settings":{"variations":[{"template_id":"links"}]}}' | grep -oE '"id":"[0-9a-f]{32}"' | member id)
 links=$(curl --fail-with-body -sS -H "Authorization: Bearer $token" "$api/broadcasts.plan?workspace_id=demo&id=$draft" | sed 's/&amp;/\&/g')
@@ -66,7 +66,7 @@ link() { grep -oE "https?://[^\"\\ >)]*$1[^\"\\ >)]*" <<< "$links" | head -1; }
 preferences=$(link 'notification-center\?email')
 unsubscribe=$(link 'notification-center\?action=unsubscribe')
 confirm=$(link 'notification-center\?action=confirm')
-expired=${preferences/email_hmac=/email_hmac=0}
+expired=${preferences/email_hmac=/email_hmac=f}
 [ -n "$preferences" ] && [ -n "$unsubscribe" ] && [ -n "$confirm" ] || { echo "the links of a contact are missing" >&2; exit 1; }
 # Both links are about the same list: the one that is left is read while the contact is on it.
 standing() { post contactLists.updateStatus "{\"workspace_id\":\"demo\",\"email\":\"$reader\",\"list_id\":\"offers\",\"status\":\"$1\"}" > /dev/null; }

@@ -116,13 +116,11 @@ pub(crate) async fn ask(
     };
     let lists = query.lids.split(',').map(|id| id.trim().to_owned()).collect();
     let entered = Entered { lists, ..Entered::default() };
-    match workspace {
-        Some(workspace) => shown(shared, &workspace, headers, &entered).await,
-        None => {
-            let page = Page::new(None, None, headers);
-            page.message(StatusCode::NOT_FOUND, page.words().missing, None, None)
-        }
-    }
+    let Some(workspace) = workspace else {
+        let page = Page::new(None, None, headers);
+        return page.message(StatusCode::NOT_FOUND, page.words().missing, None, None);
+    };
+    shown(shared, &workspace, headers, &entered).await
 }
 
 async fn shown(shared: &Shared, workspace: &WorkspaceId, headers: &HeaderMap, entered: &Entered) -> Response {
