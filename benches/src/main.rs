@@ -1,4 +1,4 @@
-//! The command `bench`: measures and simulates the connection broker.
+//! The command `bench`: measures the product, and measures and simulates the connection broker.
 //!
 //! Whatever is measured is set against a baseline of the same run, in interleaved rounds; each gate
 //! prints PASS or FAIL, and the exit code says whether one failed.
@@ -8,6 +8,7 @@ mod core;
 mod figures;
 mod gates;
 mod machine;
+mod product;
 mod server;
 mod simulate;
 mod table;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use self::gates::Gates;
 
-/// Measures and simulates the connection broker.
+/// Measures the product, and measures and simulates the connection broker.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, about)]
 struct Cli {
@@ -31,6 +32,8 @@ enum Command {
     Core(core::Options),
     /// The broker before a real PostgreSQL, beside what others do (B2 to B6); starts a server of its own
     Server(server::Options),
+    /// The whole product beside what is bare: sends, a newsletter, pages, rendering
+    Product(product::Options),
     /// The broker's decisions on a virtual clock, against other policies, for up to a million
     /// workspaces (C7, B7)
     Simulate(simulate::Options),
@@ -40,6 +43,7 @@ impl Cli {
     fn run(self) -> anyhow::Result<Gates> {
         match self.command {
             Command::Core(options) => core::run(&options),
+            Command::Product(options) => product::run(&options),
             Command::Server(options) => server::run(&options),
             Command::Simulate(options) => simulate::run(&options),
         }
