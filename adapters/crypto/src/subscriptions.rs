@@ -37,8 +37,11 @@ impl ContactTokens for HmacContactTokens {
     }
 
     fn verify(&self, token: &str, pass: &ContactPass, now: Timestamp) -> Result<(), TokenError> {
-        let (seconds, tag) = token.split_once('-').ok_or(TokenError::Invalid)?;
-        let seconds = i64::from_str_radix(seconds, 16).map_err(|_| TokenError::Invalid)?;
+        let (written, tag) = token.split_once('-').ok_or(TokenError::Invalid)?;
+        let seconds = i64::from_str_radix(written, 16).map_err(|_| TokenError::Invalid)?;
+        if written != format!("{seconds:x}") {
+            return Err(TokenError::Invalid);
+        }
         let tag = hex::decode(tag).map_err(|_| TokenError::Invalid)?;
         let mut keys = std::iter::once(&self.key).chain(&self.former);
         // The comparison takes the same time wherever two tags differ.
@@ -98,6 +101,16 @@ mod tests {
         assert_eq!(tokens.verify(&token, &pass(), now()), Ok(()));
         let late = now() + Duration::days(1);
         assert_eq!(tokens.verify(&token, &pass(), late), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_link_has_one_spelling() {
+        let tokens = tokens("k", &[]);
+        let token = token(&tokens);
+        for other in [format!("0{token}"), format!("+{token}"), format!("{token}0"), token.replace('-', "--")]
+        {
+            assert_eq!(tokens.verify(&other, &pass(), now()), Err(TokenError::Invalid), "{other}");
+        }
     }
 
     #[test]
