@@ -3,6 +3,7 @@
 use crate::{
     access::{Caller, Denied},
     failure::{Failure, FailureKind},
+    feedback::hold_back,
     page::Page,
     ports::{Clock, ConnectionBroker, Purpose, StoreError, WorkspaceStore},
 };
@@ -260,6 +261,7 @@ impl Contacts {
         if !lists.is_empty() {
             let emails: Vec<_> = patches.iter().map(|p| p.email.clone()).collect();
             store.add_members(&emails, lists, now).await?;
+            hold_back(store.as_mut(), &emails, now).await?;
         }
         store.commit().await?;
         Ok(actions)

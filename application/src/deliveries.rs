@@ -21,6 +21,7 @@ use crate::{
     contacts::ContactView,
     data_feeds::Feeds,
     directory::active_workspace,
+    feedback,
     messages::open_data,
     ports::{
         Claim, Clock, ConnectionBroker, ContactTokens, IdGenerator, MailRoute, Mailer, OutgoingMail, Purpose,
@@ -37,7 +38,8 @@ use domain::{
     contacts::{Contact, ContactField},
     deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
     email_address::EmailAddress,
-    ids::{BroadcastId, IntegrationId, ListId, MessageId, WorkspaceId},
+    feedback::{Bounce, Feedback, FeedbackKind, SuppressionReason, names_nobody},
+    ids::{BroadcastId, FeedbackId, IntegrationId, ListId, MessageId, WorkspaceId},
     integrations::{EmailProvider, Integration},
     lists::{List, Membership, MembershipStatus},
     messages::Message,
@@ -139,6 +141,7 @@ pub struct Item {
     delivery: Delivery,
     contact: Option<Contact>,
     memberships: Vec<Membership>,
+    suppressed: Option<SuppressionReason>,
     message: Option<Message>,
     template: Option<Arc<Template>>,
     notification: Option<Arc<Notification>>,
@@ -269,8 +272,35 @@ impl Deliveries {
             batch.items.iter().map(|i| (&i.delivery.message, &i.delivery)).collect();
         let ended: Vec<_> =
             settled.iter().filter_map(|s| Some((*by_message.get(&s.message)?, &s.outcome))).collect();
-        record(store.as_mut(), &ended, now).await?;
+        let held = record(store.as_mut(), &ended, now).await?;
+        let refused = ended.iter().filter(|(delivery, _)| held.contains(&delivery.message));
+        let bounces: Vec<_> =
+            refused.filter_map(|(delivery, outcome)| self.bounce(batch, delivery, outcome, now)).collect();
+        feedback::apply(store.as_mut(), &bounces, now).await?;
         store.commit().await
+    }
+
+    /// The bounce of a mail that was refused at once, because its recipient does not exist.
+    fn bounce(
+        &self,
+        batch: &Batch,
+        delivery: &Delivery,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Option<Feedback> {
+        let Outcome::Failed { reason } = outcome else { return None };
+        let provider = batch.providers.get(&delivery.integration)?;
+        names_nobody(reason).then(|| Feedback {
+            id: FeedbackId::from_uuid(self.ports.ids.uuid()),
+            kind: FeedbackKind::Bounced(Bounce::refused(reason)),
+            source: provider.provider.settings.kind().to_owned(),
+            integration: Some(delivery.integration),
+            recipient: delivery.recipient.clone(),
+            message: Some(delivery.message.to_string()),
+            at: domain::to_microseconds(now),
+            payload: String::new(),
+            created_at: domain::to_microseconds(now),
+        })
     }
 
     /// How often [`Deliveries::hold`] is to be called while a batch is handed over.
@@ -446,6 +476,9 @@ impl Item {
         if self.contact.is_none() {
             return Some(SkipReason::Deleted);
         }
+        if let Some(reason) = self.suppressed {
+            return Some(reason.skip());
+        }
         if self.memberships.iter().any(|m| m.status == MembershipStatus::Complained) {
             return Some(SkipReason::Complained);
         }
@@ -550,6 +583,7 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
     for membership in store.memberships(&emails).await? {
         memberships.entry(membership.email.clone()).or_default().push(membership);
     }
+    let suppressed: HashMap<_, _> = store.suppressions(&emails).await?.into_iter().collect();
     let ids: Vec<_> = claimed.iter().map(|d| d.message.clone()).collect();
     let mut messages: HashMap<_, _> =
         store.messages(&ids).await?.into_iter().map(|m| (m.id.clone(), m)).collect();
@@ -605,6 +639,7 @@ async fn gather(store: &mut dyn UnitOfWork, claimed: Vec<Delivery>) -> Result<Ve
         items.push(Item {
             contact: contacts.get(&delivery.recipient).cloned(),
             memberships: memberships.get(&delivery.recipient).cloned().unwrap_or_default(),
+            suppressed: suppressed.get(&delivery.recipient).copied(),
             message: messages.remove(&delivery.message),
             template: templates[&version].clone(),
             notification,

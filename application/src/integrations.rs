@@ -259,6 +259,7 @@ impl Integrations {
                     .ok_or_else(|| Invalid::one(format!("/provider/{kind}/{field}"), "is required"))
             })?,
         };
+        let settings = with_kept_keys(settings, stored);
         let senders = draft.senders.into_iter().map(|sender| Sender {
             id: sender.id.unwrap_or_else(|| SenderId::from_uuid(self.platform.ids.uuid())),
             email: sender.email,
@@ -271,4 +272,23 @@ impl Integrations {
             rate_limit_per_minute: draft.rate_limit_per_minute,
         })
     }
+}
+
+/// The settings with the keys of the provider's calls that are kept, where none is given.
+fn with_kept_keys(
+    mut settings: ProviderSettings<Sealed>,
+    stored: Option<&ProviderSettings<Sealed>>,
+) -> ProviderSettings<Sealed> {
+    match (&mut settings, stored) {
+        (ProviderSettings::Mailgun(given), Some(ProviderSettings::Mailgun(kept))) => {
+            let key = given.webhook_signing_key.take();
+            given.webhook_signing_key = key.or_else(|| kept.webhook_signing_key.clone());
+        }
+        (ProviderSettings::Sendgrid(given), Some(ProviderSettings::Sendgrid(kept))) => {
+            let key = given.webhook_public_key.take();
+            given.webhook_public_key = key.or_else(|| kept.webhook_public_key.clone());
+        }
+        _ => {}
+    }
+    settings
 }

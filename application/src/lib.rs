@@ -11,6 +11,7 @@ pub mod contacts;
 pub mod data_feeds;
 pub mod deliveries;
 pub mod failure;
+pub mod feedback;
 pub mod integrations;
 pub mod links;
 pub mod lists;

@@ -210,7 +210,8 @@ impl Lists {
         Ok(())
     }
 
-    /// Sets the standing of a contact on a list. Answers whether the contact was on it.
+    /// Sets the standing of a contact on a list. Answers whether the contact was on it. Whoever makes
+    /// it active vouches for the address: an earlier bounce or complaint keeps no mails away then.
     ///
     /// # Errors
     /// Without `lists:write`, or when the store fails.
@@ -226,6 +227,9 @@ impl Lists {
         let purpose = Purpose::interactive("contactLists.updateStatus");
         let mut store = self.broker.write(&caller.workspace, purpose).await?;
         let found = store.set_membership_status(email, list, status, self.clock.now()).await?;
+        if found && status == MembershipStatus::Active {
+            store.lift_suppression(email).await?;
+        }
         store.commit().await?;
         Ok(found)
     }

@@ -3,10 +3,12 @@
 mod attachments;
 mod broadcasts;
 mod broker;
+mod callbacks;
 mod connections;
 mod contacts;
 mod data_feeds;
 mod deliveries;
+mod feedback;
 mod integrations;
 mod lists;
 mod mailer;
@@ -31,6 +33,9 @@ pub use broker::{
     Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork,
     WorkspaceDatabases, WorkspaceStore,
 };
+pub use callbacks::{
+    Callback, CallbackEvent, CallbackRegistrar, Learned, RegisteredCallback, Registration, RegistrationError,
+};
 pub use connections::{
     BreakerState, BrokerStatus, ConnectionFigures, ConnectionMeter, ConnectionPage, ConnectionPlace,
     ConnectionRefusals, ConnectionSort, LeaseOutcomes, PerClass, Quantiles, SystemConnections,
@@ -39,6 +44,7 @@ pub use connections::{
 pub use contacts::ContactStore;
 pub use data_feeds::{FeedError, FeedReader, FeedRequest};
 pub use deliveries::{Claim, DeliveryStore, Settled};
+pub use feedback::{FeedbackReader, FeedbackStore, InboundCall, ReadingError, Report};
 pub use integrations::IntegrationStore;
 pub use lists::ListStore;
 pub use mailer::{Attachment, MailRoute, Mailbox, Mailer, OutgoingMail, SendError};

@@ -165,6 +165,25 @@ uuid_id!(
     SenderId
 );
 
+uuid_id!(
+    /// A report about a mail.
+    FeedbackId
+);
+
+impl FeedbackId {
+    /// The identifier of a report with this fingerprint (at least 16 bytes in hexadecimal): the same
+    /// for each repetition.
+    ///
+    /// # Errors
+    /// When the text is no such fingerprint.
+    pub fn from_fingerprint(hex: &str) -> Result<Self, IdError> {
+        let digits = hex.get(..32).ok_or(IdError("must have 32 hexadecimal digits"))?;
+        let number = u128::from_str_radix(digits, 16);
+        let number = number.map_err(|_| IdError("must have 32 hexadecimal digits"))?;
+        Ok(Self(uuid::Builder::from_custom_bytes(number.to_be_bytes()).into_uuid()))
+    }
+}
+
 impl BroadcastId {
     /// The identifier of a broadcast made from a fresh UUID.
     #[must_use]

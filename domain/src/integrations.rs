@@ -80,6 +80,9 @@ pub struct MailgunSettings<S> {
     pub region: MailgunRegion,
     /// The key of the API.
     pub api_key: S,
+    /// The key that the provider signs its calls with; unsigned calls are refused when it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_signing_key: Option<S>,
 }
 
 /// How to reach `SendGrid`.
@@ -87,6 +90,10 @@ pub struct MailgunSettings<S> {
 pub struct SendgridSettings<S> {
     /// The key of the API.
     pub api_key: S,
+    /// The public key to the key that the provider signs its calls with, in base64; unsigned calls are
+    /// refused when it is known. No secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_public_key: Option<String>,
 }
 
 /// How to reach Mailjet.
@@ -186,10 +193,16 @@ impl<S> ProviderSettings<S> {
                 domain: mailgun.domain.clone(),
                 region: mailgun.region,
                 api_key: turn("api_key", &mailgun.api_key)?,
+                webhook_signing_key: mailgun
+                    .webhook_signing_key
+                    .as_ref()
+                    .map(|key| turn("webhook_signing_key", key))
+                    .transpose()?,
             }),
-            Self::Sendgrid(sendgrid) => {
-                ProviderSettings::Sendgrid(SendgridSettings { api_key: turn("api_key", &sendgrid.api_key)? })
-            }
+            Self::Sendgrid(sendgrid) => ProviderSettings::Sendgrid(SendgridSettings {
+                api_key: turn("api_key", &sendgrid.api_key)?,
+                webhook_public_key: sendgrid.webhook_public_key.clone(),
+            }),
             Self::Mailjet(mailjet) => ProviderSettings::Mailjet(MailjetSettings {
                 api_key: turn("api_key", &mailjet.api_key)?,
                 secret_key: turn("secret_key", &mailjet.secret_key)?,
@@ -216,6 +229,7 @@ impl<S> ProviderSettings<S> {
             (Self::Smtp(SmtpSettings { password, .. }), "password") => password.as_ref(),
             (Self::Postmark(postmark), "server_token") => Some(&postmark.server_token),
             (Self::Mailgun(mailgun), "api_key") => Some(&mailgun.api_key),
+            (Self::Mailgun(mailgun), "webhook_signing_key") => mailgun.webhook_signing_key.as_ref(),
             (Self::Sendgrid(sendgrid), "api_key") => Some(&sendgrid.api_key),
             (Self::Mailjet(mailjet), "api_key") => Some(&mailjet.api_key),
             (Self::Mailjet(mailjet), "secret_key") => Some(&mailjet.secret_key),

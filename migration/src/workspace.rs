@@ -4,6 +4,7 @@ mod attachments;
 mod broadcasts;
 mod contacts;
 mod deliveries;
+mod feedback;
 mod lists;
 mod messages;
 mod templates;
@@ -27,6 +28,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "0007_messages", statements: messages::create },
     Step { name: "0008_attachments", statements: attachments::create },
     Step { name: "0009_tracking", statements: tracking::create },
+    Step { name: "0010_feedback", statements: feedback::create },
 ];
 
 /// A table with its indexes, as one engine writes them.

@@ -6,6 +6,7 @@ mod broadcasts;
 mod contacts;
 mod contacts_filter;
 mod deliveries;
+mod feedback;
 mod idempotency;
 mod integrations;
 mod lists;

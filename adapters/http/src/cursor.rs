@@ -7,7 +7,8 @@ use domain::{
     Timestamp,
     contacts::{Contact, ContactCursor},
     email_address::EmailAddress,
-    ids::{MessageId, WorkspaceId},
+    feedback::{Feedback, FeedbackCursor},
+    ids::{FeedbackId, MessageId, WorkspaceId},
     messages::{Message, MessageCursor},
 };
 
@@ -54,6 +55,15 @@ pub(crate) fn write_message(last: &Message) -> String {
 pub(crate) fn read_message(cursor: &str) -> Result<MessageCursor, CursorError> {
     let (created_at, id) = read(cursor)?;
     Ok(MessageCursor { created_at, id: MessageId::parse(&id).map_err(|_| CursorError)? })
+}
+
+pub(crate) fn write_feedback(last: &Feedback) -> String {
+    write(last.at, &last.id.to_string())
+}
+
+pub(crate) fn read_feedback(cursor: &str) -> Result<FeedbackCursor, CursorError> {
+    let (at, id) = read(cursor)?;
+    Ok(FeedbackCursor { at, id: FeedbackId::parse(&id).map_err(|_| CursorError)? })
 }
 
 pub(crate) fn write_address(last: &EmailAddress) -> String {

@@ -8,6 +8,7 @@ use application::{
     connections::Connections,
     contacts::Contacts,
     deliveries::Deliveries,
+    feedback::{ProviderFeedback, Subject},
     integrations::Integrations,
     lists::Lists,
     members::Members,
@@ -39,6 +40,8 @@ pub struct Features {
     pub contacts: Contacts,
     /// Mails that are handed over at once.
     pub deliveries: Arc<Deliveries>,
+    /// What providers report about mails.
+    pub feedback: ProviderFeedback,
     /// E-mail providers of a workspace.
     pub integrations: Integrations,
     /// Lists and the standing of their members.
@@ -110,6 +113,20 @@ impl Shared {
     pub(crate) fn write_down(&self, to_write: Option<ToWrite>) {
         if let (Some(features), Some(to_write)) = (self.0.clone(), to_write) {
             tokio::spawn(async move { features.tracking.write_down(to_write).await }.in_current_span());
+        }
+    }
+
+    /// Tells a provider about a new integration after the answer, for which nobody waits.
+    pub(crate) fn introduce(&self, subject: Option<Subject>) {
+        if let (Some(features), Some(subject)) = (self.0.clone(), subject) {
+            tokio::spawn(async move { features.feedback.introduce(subject).await }.in_current_span());
+        }
+    }
+
+    /// Tells a provider after the answer that an integration is gone.
+    pub(crate) fn take_leave(&self, subject: Option<Subject>) {
+        if let (Some(features), Some(subject)) = (self.0.clone(), subject) {
+            tokio::spawn(async move { features.feedback.take_leave(subject).await }.in_current_span());
         }
     }
 

@@ -48,7 +48,8 @@ impl IntegrationsApi {
     /// Adds an e-mail provider
     ///
     /// Secrets are sealed and never answered again. To send through it, name it in the settings of
-    /// the workspace.
+    /// the workspace. The provider is asked to report deliveries, bounces and complaints, as by
+    /// `webhooks.register`; when it refuses, the integration is kept all the same.
     #[oai(
         path = "/workspaces.createIntegration",
         method = "post",
@@ -61,6 +62,7 @@ impl IntegrationsApi {
     ) -> Result<Created<CreatedAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         let integration = self.0.integrations.create(&caller, IntegrationDraft::try_from(body)?).await?;
+        self.0.introduce(self.0.feedback.subject_of(&caller, integration.id).await.ok().flatten());
         Ok(Created(CreatedAnswer {
             status: "success".to_owned(),
             integration_id: integration.id.to_string(),
@@ -88,7 +90,8 @@ impl IntegrationsApi {
 
     /// Removes an integration
     ///
-    /// A workspace that sent through it has no provider then.
+    /// A workspace that sent through it has no provider then. The provider is asked to report nothing
+    /// more.
     #[oai(
         path = "/workspaces.deleteIntegration",
         method = "post",
@@ -100,7 +103,11 @@ impl IntegrationsApi {
         Body(body): Body<DeleteBody>,
     ) -> Result<Json<ChangedAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
-        self.0.integrations.delete(&caller, integration_id(&body.integration_id.0)?).await?;
+        let id = integration_id(&body.integration_id.0)?;
+        // an integration whose secrets cannot be opened can be deleted, too
+        let subject = self.0.feedback.subject_of(&caller, id).await.ok().flatten();
+        self.0.integrations.delete(&caller, id).await?;
+        self.0.take_leave(subject);
         Ok(changed("Integration deleted"))
     }
 
@@ -117,6 +124,6 @@ impl IntegrationsApi {
     }
 }
 
-fn integration_id(text: &str) -> Result<IntegrationId, Invalid> {
+pub(crate) fn integration_id(text: &str) -> Result<IntegrationId, Invalid> {
     IntegrationId::parse(text).map_err(|rule| Invalid::one("/integration_id", rule))
 }

@@ -29,6 +29,8 @@ pub struct HttpSettings {
     pub import_body_limit: usize,
     /// Most bytes of the body of a send, which may hold files.
     pub send_body_limit: usize,
+    /// Most bytes of a call of a provider.
+    pub callback_body_limit: usize,
     /// Longest a request may take.
     pub timeout: Duration,
     /// Longest an import may take.
@@ -49,6 +51,7 @@ impl HttpSettings {
             body_limit: 10 << 20,
             import_body_limit: 50 << 20,
             send_body_limit: 20 << 20,
+            callback_body_limit: 5 << 20,
             timeout: Duration::from_secs(30),
             import_timeout: Duration::from_mins(5),
             gate: ShutdownGate::default(),
@@ -67,6 +70,11 @@ fn is_send(path: &str) -> bool {
     path.starts_with("/api/transactional.send")
 }
 
+/// Whether a path is the one that providers call.
+fn is_callback(path: &str) -> bool {
+    path == "/webhooks/email"
+}
+
 /// Puts the layers around the routes, the innermost first.
 pub(crate) fn around<E>(routes: E, settings: HttpSettings) -> impl Endpoint<Output = Response>
 where
@@ -78,6 +86,7 @@ where
             usual: settings.body_limit,
             import: settings.import_body_limit,
             send: settings.send_body_limit,
+            callback: settings.callback_body_limit,
         })
         .with(limits::Timeout { usual: settings.timeout, import: settings.import_timeout })
         .with(CatchPanic::new().with_handler(panicked))

@@ -17,11 +17,13 @@ mod api_keys;
 mod bearer;
 mod body;
 mod broadcasts;
+mod callbacks;
 mod client;
 mod connections;
 mod contacts;
 mod cursor;
 mod features;
+mod feedback;
 mod integrations;
 mod layers;
 mod lists;
@@ -47,7 +49,7 @@ pub use problem::Problem;
 pub use publications::SiteCache;
 
 use features::Shared;
-use poem::{EndpointExt as _, IntoEndpoint as _, Response, Route, endpoint::BoxEndpoint, get};
+use poem::{EndpointExt as _, IntoEndpoint as _, Response, Route, endpoint::BoxEndpoint, get, post};
 use poem_openapi::{OpenApi, OpenApiService};
 use std::sync::Arc;
 
@@ -59,13 +61,13 @@ fn operations(shared: &Shared) -> impl OpenApi + 'static {
         workspaces::WorkspacesApi(of()),
         members::MembersApi(of()),
         api_keys::ApiKeysApi(of()),
-        integrations::IntegrationsApi(of()),
+        (integrations::IntegrationsApi(of()), callbacks::CallbacksApi(of())),
         contacts::ContactsApi(of()),
         lists::ListsApi(of()),
         templates::TemplatesApi(of()),
         transactional::TransactionalApi(of()),
         (broadcasts::BroadcastsApi(of()), publications::PublicationsApi(of())),
-        messages::MessagesApi(of()),
+        (messages::MessagesApi(of()), feedback::FeedbackApi(of())),
     )
 }
 
@@ -89,6 +91,7 @@ pub fn api(features: Features, settings: HttpSettings) -> BoxEndpoint<'static, R
         .at("/unsubscribe-oneclick", get(subscriptions::ask_one_click).post(subscriptions::one_click))
         .at("/preferences", get(subscriptions::show_preferences).post(subscriptions::change_preferences))
         .at("/subscribe", get(subscriptions::subscribe_form).post(subscriptions::subscribe))
+        .at("/webhooks/email", post(feedback::receive))
         .at("/t/:token", get(tracking::open).head(tracking::open))
         .at("/r/:token", get(tracking::follow).head(tracking::follow))
         .nest("/api", service)

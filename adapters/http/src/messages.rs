@@ -452,7 +452,7 @@ impl MessagesApi {
 }
 
 /// Reads a parameter that may be left out or empty.
-fn read<T, E: std::fmt::Display>(
+pub(crate) fn read<T, E: std::fmt::Display>(
     check: &mut Check,
     pointer: &str,
     text: Option<String>,
@@ -462,7 +462,7 @@ fn read<T, E: std::fmt::Display>(
     check.field(pointer, parse(&text))
 }
 
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, &'static str> {
     // A plus sign that a client did not escape arrives as a blank.
     let at = chrono::DateTime::parse_from_rfc3339(&text.trim().replace(' ', "+"));
     at.map(|at| domain::to_microseconds(at.to_utc())).map_err(|_| "must be an RFC 3339 date and time")

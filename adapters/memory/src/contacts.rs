@@ -11,7 +11,9 @@ use domain::{
     broadcasts::{RecipientState, SkipReason},
     contacts::{Contact, ContactCursor, ContactField, ContactFilter, ContactPatch, UpsertAction},
     email_address::EmailAddress,
+    feedback::FeedbackKind,
     ids::MessageId,
+    transactional::EmailOptions,
 };
 use std::{
     cmp::Reverse,
@@ -98,6 +100,17 @@ impl ContactStore for MemorySession<WorkspaceState> {
             for message in state.messages.values_mut().filter(|m| m.contact_email == *email) {
                 message.contact_email = redacted(&message.id)?;
                 message.data = None;
+                message.status_info = None;
+                message.options = EmailOptions::default();
+            }
+            for report in state.feedback.values_mut().filter(|report| report.recipient == *email) {
+                let id =
+                    MessageId::parse(&report.id.to_string()).map_err(|_| failed("a report has an id"))?;
+                report.recipient = redacted(&id)?;
+                report.payload = String::new();
+                if let FeedbackKind::Bounced(bounce) = &mut report.kind {
+                    bounce.diagnostic = String::new();
+                }
             }
             let lines: Vec<_> = state.recipients.keys().filter(|(_, e)| e == email).cloned().collect();
             for key in lines {

@@ -6,10 +6,12 @@
 mod attachments;
 mod broadcasts;
 mod broker;
+mod callbacks;
 mod connections;
 mod contacts;
 mod data_feeds;
 mod deliveries;
+mod feedback;
 mod integrations;
 mod lists;
 mod mailer;
@@ -31,8 +33,10 @@ mod work;
 mod workspaces;
 
 pub use broker::MemoryBroker;
+pub use callbacks::MemoryRegistrar;
 pub use connections::FixedMeter;
 pub use data_feeds::{Asked, MemoryFeeds};
+pub use feedback::PlainReader;
 pub use mailer::{MemoryMailer, Posted};
 pub use renderer::PlainRenderer;
 pub use session::MemorySession;

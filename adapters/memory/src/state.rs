@@ -7,10 +7,11 @@ use domain::{
     contacts::Contact,
     deliveries::Delivery,
     email_address::EmailAddress,
+    feedback::{Feedback, SuppressionReason},
     idempotency::IdempotencyKey,
     ids::{
-        BroadcastId, IntegrationId, InvitationId, ListId, MessageId, NotificationId, SessionId, TemplateId,
-        UserId, WorkspaceId,
+        BroadcastId, FeedbackId, IntegrationId, InvitationId, ListId, MessageId, NotificationId, SessionId,
+        TemplateId, UserId, WorkspaceId,
     },
     integrations::Integration,
     lists::{List, Membership},
@@ -44,6 +45,8 @@ pub struct WorkspaceState {
     pub(crate) engagements: BTreeMap<EngagementKey, Engagement>,
     pub(crate) links: BTreeMap<(BroadcastId, String), LinkClicks>,
     pub(crate) engaged: BTreeMap<BroadcastId, Engaged>,
+    pub(crate) feedback: BTreeMap<FeedbackId, Feedback>,
+    pub(crate) suppressions: BTreeMap<EmailAddress, SuppressionReason>,
 }
 
 /// The system database.

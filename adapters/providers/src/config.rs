@@ -38,6 +38,8 @@ pub struct Bases {
     pub mailjet: String,
     /// Amazon SES; `{region}` stands for the region.
     pub ses: String,
+    /// Amazon SNS; `{region}` stands for the region.
+    pub sns: String,
 }
 
 impl Default for Config {
@@ -63,6 +65,7 @@ impl Default for Bases {
             sendgrid: "https://api.sendgrid.com".to_owned(),
             mailjet: "https://api.mailjet.com".to_owned(),
             ses: "https://email.{region}.amazonaws.com".to_owned(),
+            sns: "https://sns.{region}.amazonaws.com".to_owned(),
         }
     }
 }

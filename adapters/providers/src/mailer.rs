@@ -1,9 +1,10 @@
 //! The `Mailer` port: each mail to the HTTP provider of its route.
 
 use crate::{
-    Config,
+    Config, TlsError,
     answer::{Answer, Complaint},
-    guard::{PrivateAddress, PublicNames},
+    client::client,
+    guard::PrivateAddress,
     letter::Letter,
     mailgun, mailjet, postmark, sendgrid, ses,
     slots::{Owner, Slots},
@@ -12,20 +13,10 @@ use crate::{
 use application::ports::{Clock, MailRoute, Mailer, OutgoingMail, SendError};
 use async_trait::async_trait;
 use domain::{hosts, integrations::ProviderSettings, secret::Secret};
-use reqwest::{Client, RequestBuilder, redirect::Policy};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    version::{TLS12, TLS13},
-};
+use reqwest::{Client, RequestBuilder};
 use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Span, field::Empty};
-
-/// Why the client cannot be set up: the cryptography at hand does not suffice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("TLS cannot be set up")]
-pub struct TlsError;
 
 /// How the answers of a provider are read.
 type Reading = fn(&Answer) -> Option<Complaint>;
@@ -42,25 +33,7 @@ impl HttpMailer {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(|_| TlsError)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent("notifuse")
-            // a redirect could lead anywhere, and a proxy would look up names for us
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(config.connect)
-            .pool_idle_timeout(config.idle)
-            .pool_max_idle_per_host(config.requests_per_route.saturating_mul(4));
-        if !config.allow_private_hosts {
-            client = client.dns_resolver(PublicNames);
-        }
-        let client = client.build().map_err(|_| TlsError)?;
+        let client = client(&config)?;
         Ok(Self { client, slots: Slots::new(config.requests_per_route), config, clock })
     }
 

@@ -3,16 +3,12 @@
 use crate::{
     answer::{Answer, Blame, Complaint, join, text},
     letter::{Letter, Party, clean},
+    sigv4::{Asked, signed},
 };
 use application::ports::SendError;
-use aws_credential_types::Credentials;
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4::SigningParams,
-};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::{Timestamp, integrations::SesSettings, secret::Secret};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 pub(crate) fn request(
@@ -25,31 +21,9 @@ pub(crate) fn request(
     let base = base.replace("{region}", &settings.region);
     let url = format!("{base}/v2/email/outbound-emails");
     let body = body(settings, letter).to_string();
-    let unsigned = || SendError::Provider { reason: "the request cannot be signed".to_owned() };
-    let credentials = Credentials::new(
-        settings.access_key.as_str(),
-        settings.secret_key.expose(),
-        None,
-        None,
-        "integration",
-    );
-    let identity = credentials.into();
-    let params = SigningParams::builder()
-        .identity(&identity)
-        .region(&settings.region)
-        .name("ses")
-        .time(now.into())
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|_| unsigned())?
-        .into();
-    let headers = std::iter::once(("content-type", "application/json"));
-    let signable = SignableRequest::new("POST", &url, headers, SignableBody::Bytes(body.as_bytes()))
-        .map_err(|_| unsigned())?;
-    let (instructions, _) = sign(signable, &params).map_err(|_| unsigned())?.into_parts();
-    let request = client.post(url).header("content-type", "application/json");
-    let request = instructions.headers().fold(request, |request, (name, value)| request.header(name, value));
-    Ok(request.body(body))
+    let asked = Asked { service: "ses", method: Method::POST, url, content_type: "application/json", body };
+    signed(client, settings, asked, now)
+        .map_err(|_| SendError::Provider { reason: "the request cannot be signed".to_owned() })
 }
 
 fn body(settings: &SesSettings<Secret>, letter: &Letter<'_>) -> Value {

@@ -5,6 +5,7 @@ mod broadcasts;
 mod contacts;
 mod deliveries;
 mod expressions;
+mod feedback;
 mod idempotency;
 mod lists;
 mod messages;

@@ -2,13 +2,14 @@
 
 use crate::{
     broadcasts::CANCELLED,
+    feedback::apply_early,
     ports::{MessageEvent, Settled, StoreError, UnitOfWork},
 };
 use domain::{
     Timestamp,
     broadcasts::{BroadcastState, RecipientState},
     deliveries::{Delivery, DeliverySource, Outcome},
-    ids::BroadcastId,
+    ids::{BroadcastId, MessageId},
     messages::{Message, MessageState},
     transactional::EmailOptions,
 };
@@ -37,15 +38,15 @@ pub(super) async fn record_lapsed(
     let why = "the process ended while the message was being handed over";
     let outcomes: Vec<_> = lapsed.iter().map(|delivery| ending(delivery.attempts, why)).collect();
     let ended: Vec<_> = lapsed.iter().zip(&outcomes).collect();
-    record(store, &ended, now).await
+    record(store, &ended, now).await.map(drop)
 }
 
-/// Ends the claims and writes history and account, for those whose claim was still held.
+/// Ends the claims and writes history and account, for those whose claim was still held: the answer.
 pub(super) async fn record(
     store: &mut dyn UnitOfWork,
     ended: &[(&Delivery, &Outcome)],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<HashSet<MessageId>, StoreError> {
     let retried: Vec<_> = ended.iter().filter(|(_, o)| !o.is_final()).map(|(d, _)| *d).collect();
     let halted: HashMap<_, _> = ended
         .iter()
@@ -89,6 +90,7 @@ pub(super) async fn record(
     // A mail may be opened before its sending is written down.
     let written: Vec<_> = unwritten.iter().map(|message| message.id.clone()).collect();
     store.apply_early_engagements(&written).await?;
+    apply_early(store, &written).await?;
     let events: Vec<_> = ended
         .iter()
         .filter(|(delivery, _)| {
@@ -117,7 +119,8 @@ pub(super) async fn record(
             _ => None,
         })
         .collect();
-    store.set_recipient_states(&states).await
+    store.set_recipient_states(&states).await?;
+    Ok(held)
 }
 
 /// Broadcasts that do not run and have deliveries to be tried again.

@@ -172,6 +172,7 @@ impl Deliveries {
                 created_at: now,
             },
             contact: Some(contact),
+            suppressed: None,
             memberships: Vec::new(),
             message: None,
             template: Some(template.clone()),

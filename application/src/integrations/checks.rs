@@ -32,7 +32,13 @@ pub(super) fn settings(given: &ProviderSettings<Secret>, private_hosts: bool) ->
                 "must be the name of the domain",
             );
         }
-        ProviderSettings::Sendgrid(_) | ProviderSettings::Mailjet(_) => {}
+        ProviderSettings::Sendgrid(sendgrid) => {
+            let key = sendgrid.webhook_public_key.as_deref().unwrap_or_default();
+            let sound = key.len() <= 500
+                && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+            check.require(sound, "/webhook_public_key", "must be a public key in base64");
+        }
+        ProviderSettings::Mailjet(_) => {}
         ProviderSettings::Sparkpost(sparkpost) => {
             check.field("/endpoint", endpoint(&sparkpost.endpoint, private_hosts));
         }

@@ -1,9 +1,9 @@
 //! Leases of database connections, and what can go wrong with them.
 
 use super::{
-    AttachmentStore, BroadcastStore, ContactStore, DeliveryStore, IdempotencyStore, IntegrationStore,
-    ListStore, MemberStore, MessageStore, NotificationStore, PublicationStore, TemplateStore, TrackingStore,
-    UserStore, WorkStore, WorkspaceDirectory,
+    AttachmentStore, BroadcastStore, ContactStore, DeliveryStore, FeedbackStore, IdempotencyStore,
+    IntegrationStore, ListStore, MemberStore, MessageStore, NotificationStore, PublicationStore,
+    TemplateStore, TrackingStore, UserStore, WorkStore, WorkspaceDirectory,
 };
 use async_trait::async_trait;
 use domain::ids::WorkspaceId;
@@ -100,6 +100,7 @@ pub trait WorkspaceStore:
     + IdempotencyStore
     + AttachmentStore
     + TrackingStore
+    + FeedbackStore
     + Send
 {
 }

@@ -43,6 +43,7 @@ pub trait ContactStore {
 
     /// Removes a contact with its memberships and waiting deliveries. Its messages and its lines in
     /// broadcast accounts stay, with [`domain::contacts::Contact::redacted_address`] of the message
-    /// in place of the address, and without the message's data. Answers whether it was known.
+    /// in place of the address, and without the message's data, options and status line. Reports about
+    /// its mails stay without address, payload and diagnostic. Answers whether it was known.
     async fn delete_contact(&mut self, email: &EmailAddress) -> Result<bool, StoreError>;
 }

@@ -14,6 +14,7 @@ use application::{
     contacts::Contacts,
     data_feeds::Feeds,
     deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
+    feedback::{FeedbackPorts, ProviderFeedback},
     integrations::Integrations,
     lists::Lists,
     members::Members,
@@ -41,7 +42,7 @@ use domain::{
 };
 use feeds::HttpFeedReader;
 use http_api::{Features, SiteCache};
-use providers::HttpMailer;
+use providers::{HttpMailer, HttpRegistrar, SignedFeedback};
 use render::MjmlRenderer;
 use smtp::MailRouter;
 use std::sync::Arc;
@@ -64,6 +65,10 @@ pub(super) struct Ports {
     /// Takes all mails of workspaces.
     mailer: Arc<dyn Mailer>,
     platform: Arc<Platform>,
+    /// Checks and reads the calls of providers.
+    reader: Arc<SignedFeedback>,
+    /// Tells providers whom to call.
+    registrar: Arc<HttpRegistrar>,
     renderer: Arc<MjmlRenderer>,
     work: Arc<Work>,
     /// Makes and hands over mails: for the worker, and at once for a request.
@@ -89,11 +94,12 @@ impl Ports {
         };
         let allow_private_hosts = settings.environment == settings::Environment::Development;
         let (smtp, system_smtp) = (router(allow_private_hosts)?, router(true)?);
-        let http = HttpMailer::new(
-            providers::Config { allow_private_hosts, ..providers::Config::default() },
-            clock.clone(),
-        )
-        .context("mail cannot be sent safely")?;
+        let reach = providers::Config { allow_private_hosts, ..providers::Config::default() };
+        let reader =
+            SignedFeedback::new(&reach, clock.clone()).context("providers cannot be reached safely")?;
+        let registrar =
+            HttpRegistrar::new(reach.clone(), clock.clone()).context("providers cannot be reached safely")?;
+        let http = HttpMailer::new(reach, clock.clone()).context("mail cannot be sent safely")?;
         let mailer = metered(Arc::new(WorkspaceMailer { smtp: smtp.clone(), http }));
         let sites = SiteCache::default();
         let former = settings.previous_secret_key.as_slice();
@@ -134,6 +140,8 @@ impl Ports {
             system_smtp,
             mailer,
             platform: Arc::new(platform),
+            reader: Arc::new(reader),
+            registrar: Arc::new(registrar),
             renderer,
             work: Arc::new(Work::new(broker, clock, wakeup)),
             feeds,
@@ -170,6 +178,14 @@ impl Ports {
             deliveries: self.deliveries.clone(),
             connections: Connections::new(Arc::new(self.store.clone()), clock.clone()),
             contacts: Contacts::new(broker.clone(), clock.clone()),
+            feedback: ProviderFeedback::new(FeedbackPorts {
+                broker: broker.clone(),
+                clock: clock.clone(),
+                vault: vault.clone(),
+                reader: self.reader.clone(),
+                registrar: self.registrar.clone(),
+                endpoint: self.platform.installation.api_endpoint.clone(),
+            }),
             integrations: Integrations::new(self.platform.clone(), self.mailer.clone()),
             lists: Lists::new(broker.clone(), clock.clone()),
             members: Members::new(self.platform.clone()),

@@ -1,6 +1,6 @@
 //! Bounds on the size of a body and on the time that a request takes.
 
-use super::{is_import, is_send};
+use super::{is_callback, is_import, is_send};
 use crate::problem::Problem;
 use futures_util::StreamExt as _;
 use poem::{
@@ -43,6 +43,7 @@ pub(super) struct BodyLimit {
     pub(super) usual: usize,
     pub(super) import: usize,
     pub(super) send: usize,
+    pub(super) callback: usize,
 }
 
 impl BodyLimit {
@@ -51,6 +52,8 @@ impl BodyLimit {
             self.import
         } else if is_send(path) {
             self.send
+        } else if is_callback(path) {
+            self.callback
         } else {
             self.usual
         }

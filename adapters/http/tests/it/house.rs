@@ -8,6 +8,7 @@ use application::{
     contacts::Contacts,
     data_feeds::Feeds,
     deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
+    feedback::{FeedbackPorts, ProviderFeedback},
     integrations::Integrations,
     lists::Lists,
     members::Members,
@@ -31,7 +32,8 @@ use application::{
 use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::WorkspaceId};
 use http_api::{Features, HttpSettings, ShutdownGate, SiteCache};
 use memory::{
-    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainContactTokens,
+    FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, MemoryRegistrar,
+    PlainContactTokens, PlainReader,
     PlainRenderer, PlainTokens, PlainTrackingTokens, PlainVault, RecordingSignal, SequentialIds,
 };
 use poem::{
@@ -191,6 +193,14 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),
         deliveries: deliveries.clone(),
+        feedback: ProviderFeedback::new(FeedbackPorts {
+            broker: broker.clone(),
+            clock: clock.clone(),
+            vault: vault.clone(),
+            reader: Arc::new(PlainReader),
+            registrar: Arc::new(MemoryRegistrar::default()),
+            endpoint: platform.installation.api_endpoint.clone(),
+        }),
         integrations: Integrations::new(of(&platform), platform.mailer.clone()),
         lists: Lists::new(broker.clone(), clock.clone()),
         members: Members::new(of(&platform)),

@@ -23,8 +23,9 @@ fn all(endpoint: &str) -> [ProviderSettings<Secret>; 5] {
             domain: "mg.acme.example".into(),
             region: MailgunRegion::Us,
             api_key: key(),
+            webhook_signing_key: None,
         }),
-        ProviderSettings::Sendgrid(SendgridSettings { api_key: key() }),
+        ProviderSettings::Sendgrid(SendgridSettings { api_key: key(), webhook_public_key: None }),
         ProviderSettings::Mailjet(MailjetSettings { api_key: key(), secret_key: key(), sandbox_mode: false }),
         ProviderSettings::Sparkpost(SparkpostSettings {
             endpoint: endpoint.into(),

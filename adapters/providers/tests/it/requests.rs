@@ -60,7 +60,12 @@ async fn postmark_gets_files() {
 }
 
 fn mailgun(region: MailgunRegion) -> ProviderSettings<Secret> {
-    ProviderSettings::Mailgun(MailgunSettings { domain: "mg.acme.example".into(), region, api_key: key() })
+    ProviderSettings::Mailgun(MailgunSettings {
+        domain: "mg.acme.example".into(),
+        region,
+        api_key: key(),
+        webhook_signing_key: None,
+    })
 }
 
 #[tokio::test]
@@ -99,7 +104,7 @@ async fn mailgun_gets_files_as_parts_in_the_region_of_the_domain() {
 
 #[tokio::test]
 async fn sendgrid_gets_a_mail() {
-    let settings = ProviderSettings::Sendgrid(SendgridSettings { api_key: key() });
+    let settings = ProviderSettings::Sendgrid(SendgridSettings { api_key: key(), webhook_public_key: None });
     let seen = sent(202, settings, &with_files()).await;
     assert_eq!(seen.line, "POST /v3/mail/send");
     assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}"));

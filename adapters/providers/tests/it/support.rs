@@ -103,6 +103,7 @@ impl Provider {
                 sendgrid: base(),
                 mailjet: base(),
                 ses: base(),
+                sns: base(),
             },
             allow_private_hosts: true,
             ..Config::default()

@@ -3,7 +3,7 @@
 use super::expressions::{
     checked, constant, count_of_rows, counted, given, holds, page_and_one, read_all, rows_per_statement,
 };
-use crate::session::{Fields as _, Session};
+use crate::session::{Fields as _, Session, to_json};
 use application::{
     page::Page,
     ports::{ContactStore, StoreError},
@@ -17,6 +17,7 @@ use domain::{
         UpsertAction,
     },
     email_address::EmailAddress,
+    transactional::EmailOptions,
 };
 use sea_orm::{
     DbBackend, QueryResult,
@@ -145,9 +146,19 @@ impl ContactStore for Session {
             .table("message_history")
             .value("contact_email", redacted("id"))
             .value("message_data", Value::String(None))
+            .value("status_info", Value::String(None))
+            .value("channel_options", to_json(&EmailOptions::default(), "channel_options")?)
             .and_where(Expr::col("contact_email").eq(email))
             .take();
         self.exec(&messages).await?;
+        let reports = Query::update()
+            .table("inbound_webhook_events")
+            .value("recipient_email", redacted("id"))
+            .value("raw_payload", "")
+            .value("bounce_diagnostic", Value::String(None))
+            .and_where(Expr::col("recipient_email").eq(email))
+            .take();
+        self.exec(&reports).await?;
         let in_queue = Query::select()
             .column("message_id")
             .from("deliveries")

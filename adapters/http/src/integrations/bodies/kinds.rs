@@ -64,6 +64,11 @@ pub(super) struct MailgunBody {
     /// Left out or empty in an update: the stored one is kept.
     #[oai(nullable, write_only)]
     api_key: Option<Text>,
+    /// The HTTP webhook signing key of the account. Once it is known, calls that are not signed with it
+    /// are refused. `webhooks.register` asks Mailgun for it. Left out or empty in an update: the stored
+    /// one is kept.
+    #[oai(nullable, write_only)]
+    webhook_signing_key: Option<Text>,
 }
 
 /// How to reach `SendGrid`.
@@ -73,6 +78,11 @@ pub(super) struct SendgridBody {
     /// Left out or empty in an update: the stored one is kept.
     #[oai(nullable, write_only)]
     api_key: Option<Text>,
+    /// The verification key of the signed event webhook, in base64. Once it is known, calls that are not
+    /// signed with it are refused. `webhooks.register` asks `SendGrid` for it. Left out or empty in an
+    /// update: the stored one is kept.
+    #[oai(nullable)]
+    webhook_public_key: Option<Text>,
 }
 
 /// How to reach Mailjet.
@@ -174,13 +184,23 @@ impl TryFrom<MailgunBody> for ProviderSettings<Secret> {
             Some(_) => return Err(Invalid::one("/provider/mailgun/region", "must be US or EU").into()),
         };
         let domain = body.domain.0.trim().to_owned();
-        Ok(Self::Mailgun(MailgunSettings { domain, region, api_key: secret(body.api_key) }))
+        let key = filled(body.webhook_signing_key).map(|key| Secret::new(key.trim()));
+        Ok(Self::Mailgun(MailgunSettings {
+            domain,
+            region,
+            api_key: secret(body.api_key),
+            webhook_signing_key: key.filter(|key| !key.is_empty()),
+        }))
     }
 }
 
 impl From<SendgridBody> for ProviderSettings<Secret> {
     fn from(body: SendgridBody) -> Self {
-        Self::Sendgrid(SendgridSettings { api_key: secret(body.api_key) })
+        let key = filled(body.webhook_public_key).map(|key| key.trim().to_owned());
+        Self::Sendgrid(SendgridSettings {
+            api_key: secret(body.api_key),
+            webhook_public_key: key.filter(|key| !key.is_empty()),
+        })
     }
 }
 
@@ -246,14 +266,18 @@ pub(super) struct MailgunAnswer {
     region: String,
     /// Whether a key is kept.
     api_key_set: bool,
+    /// Whether the key is known that Mailgun signs its calls with.
+    webhook_signing_key_set: bool,
 }
 
 /// How `SendGrid` is reached.
 #[derive(Object)]
-#[oai(rename = "SendgridProvider")]
+#[oai(rename = "SendgridProvider", skip_serializing_if_is_none)]
 pub(super) struct SendgridAnswer {
     /// Whether a key is kept.
     api_key_set: bool,
+    /// The key that the signatures of its calls are checked with.
+    webhook_public_key: Option<String>,
 }
 
 /// How Mailjet is reached.
@@ -325,10 +349,16 @@ impl From<ProviderSettings<Sealed>> for Answers {
                     MailgunRegion::Eu => "EU",
                 };
                 let (domain, region) = (mailgun.domain, region.to_owned());
-                answers.mailgun = Some(MailgunAnswer { domain, region, api_key_set: true });
+                answers.mailgun = Some(MailgunAnswer {
+                    domain,
+                    region,
+                    api_key_set: true,
+                    webhook_signing_key_set: mailgun.webhook_signing_key.is_some(),
+                });
             }
-            ProviderSettings::Sendgrid(_) => {
-                answers.sendgrid = Some(SendgridAnswer { api_key_set: true });
+            ProviderSettings::Sendgrid(sendgrid) => {
+                let webhook_public_key = sendgrid.webhook_public_key;
+                answers.sendgrid = Some(SendgridAnswer { api_key_set: true, webhook_public_key });
             }
             ProviderSettings::Mailjet(mailjet) => {
                 answers.mailjet = Some(MailjetAnswer {
