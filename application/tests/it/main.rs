@@ -12,6 +12,7 @@ mod connections;
 mod contacts;
 mod data_feeds;
 mod deliveries;
+mod feedback;
 mod integrations;
 mod lists;
 mod members;

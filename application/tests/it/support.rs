@@ -6,9 +6,10 @@ use application::{
     contacts::Contacts,
     data_feeds::Feeds,
     deliveries::{BreakerPolicy, Deliveries, DeliveryConfig, DeliveryPorts},
+    feedback::{FeedbackPorts, ProviderFeedback},
     lists::{ListDraft, Lists},
     messages::Messages,
-    ports::{ConnectionBroker as _, Purpose, Vault as _, WorkspaceDatabases as _},
+    ports::{ConnectionBroker as _, Learned, Purpose, Vault as _, WorkspaceDatabases as _},
     publications::Publications,
     subscriptions::{SubscriptionPorts, Subscriptions},
     templates::Templates,
@@ -35,7 +36,8 @@ use domain::{
     workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
 };
 use memory::{
-    FixedClock, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, PlainContactTokens, PlainRenderer,
+    FixedClock, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, MemoryRegistrar, PlainContactTokens,
+    PlainReader, PlainRenderer,
     PlainTrackingTokens, PlainVault, RecordingSignal, RecordingSites, SequentialIds,
 };
 use serde_json::{Map, Value, json};
@@ -57,6 +59,7 @@ pub struct Stage {
     pub deliveries: Arc<Deliveries>,
     pub messages: Messages,
     pub subscriptions: Subscriptions,
+    pub feedback: ProviderFeedback,
     pub publications: Publications,
     pub sites: RecordingSites,
 }
@@ -172,12 +175,21 @@ impl Stage {
         stage
     }
 
+    /// The same, whose registrations at providers bring this to light.
+    pub async fn whose_providers_tell(learned: Learned) -> Self {
+        Self::made_with(60_000, false, learned).await
+    }
+
     async fn made(rate_limit_per_minute: u32, retry_unknown: bool) -> Self {
+        Self::made_with(rate_limit_per_minute, retry_unknown, Learned::default()).await
+    }
+
+    async fn made_with(rate_limit_per_minute: u32, retry_unknown: bool, learned: Learned) -> Self {
         let now: Timestamp = "2026-06-01T08:00:00Z".parse().unwrap();
         let broker = MemoryBroker::new();
         let clock = FixedClock::at(now);
         let vault = PlainVault::with_key("installation");
-        let sites = RecordingSites::default();
+        let (sites, registrar) = (RecordingSites::default(), MemoryRegistrar::that_tells(learned));
         let (mailer, renderer, signal) = (MemoryMailer::new(), PlainRenderer::new(), RecordingSignal::new());
         store_workspace(&broker, &vault, rate_limit_per_minute, now).await;
         let shared: Arc<dyn application::ports::ConnectionBroker> = Arc::new(broker.clone());
@@ -244,6 +256,14 @@ impl Stage {
                 Arc::new(renderer.clone()),
                 sealing.clone(),
             ),
+            feedback: ProviderFeedback::new(FeedbackPorts {
+                broker: shared.clone(),
+                clock: time.clone(),
+                vault: sealing.clone(),
+                reader: Arc::new(PlainReader),
+                registrar: Arc::new(registrar),
+                endpoint: "https://mail.acme.example".into(),
+            }),
             subscriptions: Subscriptions::new(SubscriptionPorts {
                 broker: shared,
                 clock: time,

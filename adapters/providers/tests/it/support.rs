@@ -29,6 +29,8 @@ pub const KEY: &str = "key-of-the-account";
 pub enum Act {
     /// Answers with a status, further header lines and a body.
     Answer(u16, &'static str, &'static str),
+    /// Answers each request with a status and a body.
+    Play(fn(&Seen) -> (u16, String)),
     /// Answers nothing and keeps the connection.
     Hang,
     /// Closes the connection.
@@ -121,12 +123,18 @@ impl Provider {
 
 async fn converse(mut stream: TcpStream, act: Act, seen: Arc<Mutex<Vec<Seen>>>) {
     while let Some(request) = read(&mut stream).await {
-        seen.lock().unwrap().push(request);
+        seen.lock().unwrap().push(request.clone());
         match act {
             Act::Answer(status, headers, body) => {
                 let length = body.len();
                 let answer =
                     format!("HTTP/1.1 {status} Words\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            Act::Play(play) => {
+                let (status, body) = play(&request);
+                let length = body.len();
+                let answer = format!("HTTP/1.1 {status} Words\r\nContent-Length: {length}\r\n\r\n{body}");
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
             Act::Hang => std::future::pending().await,
