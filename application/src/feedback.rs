@@ -3,14 +3,15 @@
 mod callbacks;
 mod effects;
 mod receiving;
+mod upload;
 
 use crate::{
     access::{Caller, Denied},
     failure::{Failure, FailureKind},
     page::Page,
     ports::{
-        CallbackRegistrar, Clock, ConnectionBroker, FeedbackReader, Purpose, ReadingError, RegistrationError,
-        StoreError, Vault, VaultError,
+        CallbackRegistrar, Clock, ConnectionBroker, FeedbackReader, NoticeReader, Purpose, ReadingError,
+        RegistrationError, StoreError, Vault, VaultError,
     },
 };
 pub use callbacks::{CallbackStatus, Subject};
@@ -21,6 +22,7 @@ use domain::{
 pub(crate) use effects::{apply, apply_early, hold_back};
 pub use receiving::{Admitted, CallbackAddress};
 use std::sync::Arc;
+pub use upload::Uploaded;
 
 /// The use cases of reports about mails.
 pub struct ProviderFeedback {
@@ -35,6 +37,7 @@ pub struct FeedbackPorts {
     pub vault: Arc<dyn Vault>,
     pub reader: Arc<dyn FeedbackReader>,
     pub registrar: Arc<dyn CallbackRegistrar>,
+    pub notices: Arc<dyn NoticeReader>,
     /// Public base URL of the installation, without a slash at its end.
     pub endpoint: String,
 }

@@ -44,7 +44,7 @@ pub use connections::{
 pub use contacts::ContactStore;
 pub use data_feeds::{FeedError, FeedReader, FeedRequest};
 pub use deliveries::{Claim, DeliveryStore, Settled};
-pub use feedback::{FeedbackReader, FeedbackStore, InboundCall, ReadingError, Report};
+pub use feedback::{FeedbackReader, FeedbackStore, InboundCall, NoticeReader, ReadingError, Report};
 pub use integrations::IntegrationStore;
 pub use lists::ListStore;
 pub use mailer::{Attachment, MailRoute, Mailbox, Mailer, OutgoingMail, SendError};

@@ -8,7 +8,11 @@ use crate::{
     messages::{moment, read},
     tags::Tag,
 };
-use application::{feedback::CallbackAddress, page::Page, ports::InboundCall};
+use application::{
+    feedback::{CallbackAddress, Uploaded},
+    page::Page,
+    ports::InboundCall,
+};
 use domain::{
     email_address::EmailAddress,
     feedback::{Feedback, FeedbackFilter, FeedbackKind},
@@ -17,11 +21,16 @@ use domain::{
     validation::{Check, Invalid},
 };
 use poem::{
-    Body, IntoResponse as _, Request, Response, handler,
+    Body, IntoResponse as _, Request, RequestBody, Response, handler,
     http::HeaderMap,
     web::{Data, Json as PlainJson, Query as PlainQuery},
 };
-use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, OpenApi,
+    param::Query,
+    payload::Json,
+    registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -167,8 +176,78 @@ impl From<Page<Feedback>> for FeedbackPage {
     }
 }
 
+/// What a notice reported.
+#[derive(Object)]
+#[oai(rename = "NoticeUploaded")]
+struct UploadAnswer {
+    /// About mails and contacts of the workspace.
+    events: Vec<FeedbackBody>,
+    /// How many of them were not known yet.
+    new: usize,
+    /// How many more are about mails and addresses that the workspace does not know.
+    passed_over: usize,
+}
+
+impl From<Uploaded> for UploadAnswer {
+    fn from(uploaded: Uploaded) -> Self {
+        Self {
+            events: uploaded.reports.into_iter().map(Into::into).collect(),
+            new: uploaded.new,
+            passed_over: uploaded.foreign,
+        }
+    }
+}
+
+/// A mail as it came, whatever its content is called.
+struct RawMail(Vec<u8>);
+
+impl<'a> ApiExtractor<'a> for RawMail {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(_registry: &mut Registry) {}
+
+    fn request_meta() -> Option<MetaRequest> {
+        let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
+        let content = MetaMediaType { content_type: "message/rfc822", schema };
+        Some(MetaRequest { description: None, content: vec![content], required: true })
+    }
+
+    async fn from_request(
+        _request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self(body.take()?.into_vec().await?))
+    }
+}
+
 #[OpenApi(tag = "Tag::Messages")]
 impl FeedbackApi {
+    /// Takes a delivery status notification
+    ///
+    /// The body is the mail as it came: a delivery status notification (RFC 3464), or a report of a
+    /// complaint (RFC 5965), of at most 5 MiB, whatever the `Content-Type`. The mail that it is about is
+    /// found by its Message-ID, the contact by the recipient; what is about neither is passed over. The
+    /// same notice again changes nothing.
+    #[oai(
+        path = "/inboundWebhookEvents.upload",
+        method = "post",
+        operation_id = "inboundWebhookEventsUpload"
+    )]
+    async fn upload(
+        &self,
+        bearer: Bearer,
+        /// The workspace.
+        workspace_id: Query<String>,
+        mail: RawMail,
+    ) -> Result<Json<UploadAnswer>, Problem> {
+        let caller = self.0.enter(&bearer, &workspace_id.0).await?;
+        Ok(Json(self.0.feedback.upload(&caller, &mail.0).await?.into()))
+    }
+
     /// Lists what providers have reported about mails, the newest event first
     #[oai(path = "/inboundWebhookEvents.list", method = "get", operation_id = "inboundWebhookEventsList")]
     #[expect(clippy::too_many_arguments, reason = "one for each query parameter")]

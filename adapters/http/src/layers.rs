@@ -29,7 +29,7 @@ pub struct HttpSettings {
     pub import_body_limit: usize,
     /// Most bytes of the body of a send, which may hold files.
     pub send_body_limit: usize,
-    /// Most bytes of a call of a provider.
+    /// Most bytes of a report of a provider or a mail server.
     pub callback_body_limit: usize,
     /// Longest a request may take.
     pub timeout: Duration,
@@ -70,9 +70,9 @@ fn is_send(path: &str) -> bool {
     path.starts_with("/api/transactional.send")
 }
 
-/// Whether a path is the one that providers call.
+/// Whether a path is one that takes reports of providers and mail servers.
 fn is_callback(path: &str) -> bool {
-    path == "/webhooks/email"
+    matches!(path, "/webhooks/email" | "/api/inboundWebhookEvents.upload")
 }
 
 /// Puts the layers around the routes, the innermost first.

@@ -3,7 +3,7 @@
 use crate::{MemorySession, state::WorkspaceState};
 use application::{
     page::Page,
-    ports::{FeedbackReader, FeedbackStore, InboundCall, ReadingError, Report, StoreError},
+    ports::{FeedbackReader, FeedbackStore, InboundCall, NoticeReader, ReadingError, Report, StoreError},
 };
 use async_trait::async_trait;
 use domain::{
@@ -196,6 +196,13 @@ impl FeedbackReader for PlainReader {
         }
         let text = std::str::from_utf8(&call.body).map_err(|_| ReadingError::Malformed("it is no text"))?;
         text.lines().map(|line| report(settings.kind(), line)).collect()
+    }
+}
+
+impl NoticeReader for PlainReader {
+    fn read(&self, mail: &[u8], _now: Timestamp) -> Result<Vec<Report>, ReadingError> {
+        let text = std::str::from_utf8(mail).map_err(|_| ReadingError::Malformed("it is no text"))?;
+        text.lines().map(|line| report("dsn", line)).collect()
     }
 }
 

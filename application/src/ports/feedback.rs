@@ -131,3 +131,13 @@ pub trait FeedbackReader: Send + Sync {
         call: &InboundCall,
     ) -> Result<Vec<Report>, ReadingError>;
 }
+
+/// Reads notices that mail servers send by mail.
+pub trait NoticeReader: Send + Sync {
+    /// Reads a mail: a delivery status notification (RFC 3464) or a report of a complaint (RFC 5965).
+    /// Answers nothing for what needs no attention, such as a delay.
+    ///
+    /// # Errors
+    /// When it is neither.
+    fn read(&self, mail: &[u8], now: Timestamp) -> Result<Vec<Report>, ReadingError>;
+}

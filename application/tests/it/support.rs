@@ -261,6 +261,7 @@ impl Stage {
                 clock: time.clone(),
                 vault: sealing.clone(),
                 reader: Arc::new(PlainReader),
+                notices: Arc::new(PlainReader),
                 registrar: Arc::new(registrar),
                 endpoint: "https://mail.acme.example".into(),
             }),

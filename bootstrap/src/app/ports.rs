@@ -44,7 +44,7 @@ use feeds::HttpFeedReader;
 use http_api::{Features, SiteCache};
 use providers::{HttpMailer, HttpRegistrar, SignedFeedback};
 use render::MjmlRenderer;
-use smtp::MailRouter;
+use smtp::{MailNotices, MailRouter};
 use std::sync::Arc;
 use store::{Engine, PostgresServer, SqliteFiles, StoreBroker, TlsMode};
 use worker::{Wakeup, Worker};
@@ -184,6 +184,7 @@ impl Ports {
                 vault: vault.clone(),
                 reader: self.reader.clone(),
                 registrar: self.registrar.clone(),
+                notices: Arc::new(MailNotices),
                 endpoint: self.platform.installation.api_endpoint.clone(),
             }),
             integrations: Integrations::new(self.platform.clone(), self.mailer.clone()),

@@ -198,6 +198,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
             clock: clock.clone(),
             vault: vault.clone(),
             reader: Arc::new(PlainReader),
+            notices: Arc::new(PlainReader),
             registrar: Arc::new(MemoryRegistrar::default()),
             endpoint: platform.installation.api_endpoint.clone(),
         }),
