@@ -36,6 +36,11 @@ fn post(path: &'static str, need: Need, input: Value) -> Case {
     Case { method: "post", path, need, input }
 }
 
+/// A call whose body is a mail.
+fn upload(path: &'static str, need: Need, query: &str) -> Case {
+    Case { method: "post", path, need, input: json!(query) }
+}
+
 const UUID: &str = "00000000-0000-4000-8000-000000000001";
 const BROADCAST: &str = "00000000000040008000000000000001";
 
@@ -93,6 +98,12 @@ fn cases() -> Vec<Case> {
         post("/api/workspaces.updateIntegration", Owner, integration.clone()),
         post("/api/workspaces.deleteIntegration", Owner, integration),
         post("/api/email.testProvider", Write("workspace"), trial),
+        post(
+            "/api/webhooks.register",
+            Write("workspace"),
+            json!({"workspace_id": "WS", "integration_id": UUID}),
+        ),
+        get("/api/webhooks.status", Read("workspace"), &format!("workspace_id=WS&integration_id={UUID}")),
         post(
             "/api/contacts.upsert",
             Write("contacts"),
@@ -200,6 +211,8 @@ fn cases() -> Vec<Case> {
         post("/api/broadcasts.validate_slug", Read("broadcasts"), slug.clone()),
         post("/api/broadcast.validate_slug", Read("broadcasts"), slug),
         get("/api/messages.list", Read("message_history"), "workspace_id=WS"),
+        get("/api/inboundWebhookEvents.list", Read("message_history"), "workspace_id=WS"),
+        upload("/api/inboundWebhookEvents.upload", Write("message_history"), "workspace_id=WS"),
         get("/api/messages.events", Read("message_history"), "workspace_id=WS&id=m"),
         get(
             "/api/messages.broadcastLinks",
@@ -218,7 +231,10 @@ impl Case {
     async fn call(&self, client: &Client, workspace: &str, invitation: &str) -> crate::support::Answer {
         let filled = |text: &str| text.replace("WS", workspace).replace("INVITATION", invitation);
         match &self.input {
-            Value::String(query) => client.get(&format!("{}?{}", self.path, filled(query))).await,
+            Value::String(query) => {
+                let request = client.request(self.method, &format!("{}?{}", self.path, filled(query)));
+                client.send(request).await
+            }
             body => {
                 let body: Value = serde_json::from_str(&filled(&body.to_string())).unwrap();
                 client.post(self.path, &body).await

@@ -83,6 +83,10 @@ async fn the_mail_carries_a_working_way_out(server: &'static Server) {
     let form = form.header("user-agent", "").body("List-Unsubscribe=One-Click");
     assert_eq!(anonymous.send(form).await.ok(), json!({"success": true}));
     assert_eq!(tenant.get("lists.stats", "list_id=news").await.ok()["stats"]["total_unsubscribed"], 1);
+    let marked = tenant.get("messages.list", &format!("broadcast_id={id}&is_unsubscribed=true")).await.ok();
+    assert_eq!(marked["messages"][0]["contact_email"], mail.to[0], "the mail that led to it is marked");
+    let stats = tenant.get("messages.broadcastStats", &format!("broadcast_id={id}")).await.ok();
+    assert_eq!(stats["stats"]["total_unsubscribed"], 1);
 }
 
 async fn a_broadcast_starts_once(server: &'static Server) {

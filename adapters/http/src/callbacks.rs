@@ -3,7 +3,7 @@
 use crate::{Bearer, Body, Problem, Text, features::Shared, integrations::integration_id, tags::Tag};
 use application::{
     feedback::CallbackStatus,
-    ports::{CallbackEvent, RegisteredCallback},
+    ports::{CallbackEvent, RegisteredCallback, Registration},
 };
 use domain::validation::{Check, Invalid};
 use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
@@ -43,6 +43,8 @@ struct StatusBody {
     /// Whether the provider reports anything.
     is_registered: bool,
     endpoints: Vec<EndpointBody>,
+    /// Why it is not known what the provider reports.
+    error: Option<String>,
     /// What the provider calls its parts.
     provider_details: Option<Value>,
     /// The address to call, for setting it by hand. It is a secret, so that only those see it who may
@@ -74,15 +76,18 @@ fn without_token(url: &str) -> String {
 
 impl From<CallbackStatus> for StatusAnswer {
     fn from(status: CallbackStatus) -> Self {
-        let registration = status.registration;
-        let details = registration.details;
+        let (registration, error) = match status.registration {
+            Ok(registration) => (registration, None),
+            Err(error) => (Registration::default(), Some(error.to_string())),
+        };
+        let details = Some(registration.details).filter(|details| !details.is_empty());
         Self {
             status: StatusBody {
                 email_provider_kind: status.provider.to_owned(),
                 is_registered: registration.callbacks.iter().any(|callback| callback.active),
                 endpoints: registration.callbacks.into_iter().map(Into::into).collect(),
-                provider_details: Some(Value::Object(details))
-                    .filter(|d| d.as_object().is_some_and(|d| !d.is_empty())),
+                error,
+                provider_details: details.map(Value::Object),
                 callback_url: status.url.map(|url| url.expose().to_owned()),
             },
         }

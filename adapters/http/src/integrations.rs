@@ -13,11 +13,13 @@ use poem_openapi::{Object, OpenApi, payload::Json};
 pub(crate) struct IntegrationsApi(pub(crate) Shared);
 
 #[derive(Object)]
-#[oai(rename = "IntegrationCreated")]
+#[oai(rename = "IntegrationCreated", skip_serializing_if_is_none)]
 struct CreatedAnswer {
     /// Always `success`.
     status: String,
     integration_id: String,
+    /// The address that the provider is to call. It is a secret.
+    callback_url: Option<String>,
 }
 
 #[derive(Object)]
@@ -62,10 +64,13 @@ impl IntegrationsApi {
     ) -> Result<Created<CreatedAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         let integration = self.0.integrations.create(&caller, IntegrationDraft::try_from(body)?).await?;
-        self.0.introduce(self.0.feedback.subject_of(&caller, integration.id).await.ok().flatten());
+        let subject = self.0.feedback.subject_of(&caller, integration.id).await.ok();
+        let callback_url = subject.as_ref().map(|subject| subject.url().expose().to_owned());
+        self.0.introduce(subject);
         Ok(Created(CreatedAnswer {
             status: "success".to_owned(),
             integration_id: integration.id.to_string(),
+            callback_url,
         }))
     }
 
@@ -105,7 +110,7 @@ impl IntegrationsApi {
         let caller = self.0.enter(&bearer, &body.workspace_id.0).await?;
         let id = integration_id(&body.integration_id.0)?;
         // an integration whose secrets cannot be opened can be deleted, too
-        let subject = self.0.feedback.subject_of(&caller, id).await.ok().flatten();
+        let subject = self.0.feedback.subject_of(&caller, id).await.ok();
         self.0.integrations.delete(&caller, id).await?;
         self.0.take_leave(subject);
         Ok(changed("Integration deleted"))

@@ -54,9 +54,12 @@ impl CallbackRegistrar for MemoryRegistrar {
 
     async fn registration(
         &self,
-        _settings: &ProviderSettings<Secret>,
+        settings: &ProviderSettings<Secret>,
         callback: &Callback,
     ) -> Result<Registration, RegistrationError> {
+        if matches!(settings, ProviderSettings::Smtp(_)) {
+            return Err(RegistrationError::Unsupported);
+        }
         Ok(self.told(callback.integration))
     }
 

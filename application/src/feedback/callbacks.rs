@@ -4,7 +4,7 @@ use super::{FeedbackError, ProviderFeedback, receiving::callback_token};
 use crate::{
     access::Caller,
     directory::active_workspace,
-    ports::{Callback, CallbackEvent, Learned, Purpose, Registration, StoreError},
+    ports::{Callback, CallbackEvent, Learned, Purpose, Registration, RegistrationError, StoreError},
 };
 use domain::{
     hosts,
@@ -19,8 +19,8 @@ use domain::{
 pub struct CallbackStatus {
     /// The kind of provider.
     pub provider: &'static str,
-    /// What the provider was told.
-    pub registration: Registration,
+    /// What the provider was told, or why that is not known.
+    pub registration: Result<Registration, RegistrationError>,
     /// The address to call; only for those who may change the workspace.
     pub url: Option<Secret>,
 }
@@ -29,6 +29,21 @@ pub struct CallbackStatus {
 pub struct Subject {
     settings: ProviderSettings<Secret>,
     callback: Callback,
+}
+
+impl Subject {
+    /// The address that the provider is to call.
+    #[must_use]
+    pub fn url(&self) -> &Secret {
+        &self.callback.url
+    }
+
+    /// Whether there is a provider that can be told, and that could call this installation.
+    fn can_be_told(&self) -> bool {
+        let url = url::Url::parse(self.callback.url.expose()).ok();
+        let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+        may_be_called(host) && !matches!(self.settings, ProviderSettings::Smtp(_))
+    }
 }
 
 impl ProviderFeedback {
@@ -49,13 +64,13 @@ impl ProviderFeedback {
             self.ports.registrar.register(&subject.settings, &subject.callback, events).await?;
         self.keep(&caller.workspace, integration, &registration.learned).await?;
         let (provider, url) = (subject.settings.kind(), Some(subject.callback.url));
-        Ok(CallbackStatus { provider, registration, url })
+        Ok(CallbackStatus { provider, registration: Ok(registration), url })
     }
 
-    /// What the provider of an integration reports. A mail server reports nothing by itself.
+    /// What the provider of an integration reports.
     ///
     /// # Errors
-    /// Without `workspace:read`, when there is no such integration, or the provider does not tell.
+    /// Without `workspace:read`, or when there is no such integration.
     #[tracing::instrument(name = "feedback.status", skip_all)]
     pub async fn status(
         &self,
@@ -65,16 +80,12 @@ impl ProviderFeedback {
         caller.require(Permission::Read(Resource::Workspace))?;
         let may_see = caller.require(Permission::Write(Resource::Workspace)).is_ok();
         let subject = self.subject(&caller.workspace, integration, "webhooks.status").await?;
-        let registration = match subject.settings {
-            ProviderSettings::Smtp(_) => Registration::default(),
-            _ => self.ports.registrar.registration(&subject.settings, &subject.callback).await?,
-        };
+        let registration = self.ports.registrar.registration(&subject.settings, &subject.callback).await;
         let url = may_see.then_some(subject.callback.url);
         Ok(CallbackStatus { provider: subject.settings.kind(), registration, url })
     }
 
-    /// What has to be told of an integration to its provider; `None` for a mail server, and where no
-    /// provider could call this installation.
+    /// An integration as its provider is told of it.
     ///
     /// # Errors
     /// For others than owners, or when there is no such integration.
@@ -83,18 +94,18 @@ impl ProviderFeedback {
         &self,
         caller: &Caller,
         integration: IntegrationId,
-    ) -> Result<Option<Subject>, FeedbackError> {
+    ) -> Result<Subject, FeedbackError> {
         caller.require(Permission::Own)?;
-        let subject = self.subject(&caller.workspace, integration, "webhooks.subject").await?;
-        let endpoint = url::Url::parse(&self.ports.endpoint).ok();
-        let host = endpoint.as_ref().and_then(url::Url::host_str).unwrap_or_default();
-        let reachable = hosts::may_be_public(host) && !matches!(subject.settings, ProviderSettings::Smtp(_));
-        Ok(reachable.then_some(subject))
+        self.subject(&caller.workspace, integration, "webhooks.subject").await
     }
 
-    /// Tells a provider about a new integration. A failure is only logged.
+    /// Tells a provider about a new integration, unless it could not call this installation. A failure
+    /// is only logged.
     #[tracing::instrument(name = "feedback.introduce", skip_all)]
     pub async fn introduce(&self, subject: Subject) {
+        if !subject.can_be_told() {
+            return;
+        }
         let Subject { settings, callback } = subject;
         let registrar = &self.ports.registrar;
         let kept = match registrar.register(&settings, &callback, &CallbackEvent::ALL).await {
@@ -112,6 +123,9 @@ impl ProviderFeedback {
     /// Tells a provider that an integration is gone. A failure is only logged.
     #[tracing::instrument(name = "feedback.take_leave", skip_all)]
     pub async fn take_leave(&self, subject: Subject) {
+        if !subject.can_be_told() {
+            return;
+        }
         if let Err(error) = self.ports.registrar.unregister(&subject.settings, &subject.callback).await {
             log("a provider could not be told that an integration is gone", &subject.settings, &error.into());
         }
@@ -183,6 +197,12 @@ impl ProviderFeedback {
         store.update_integration(&changed).await?;
         store.commit().await
     }
+}
+
+/// Whether a provider could reach this host: it is public, and its name not reserved (RFC 6761).
+fn may_be_called(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    hosts::may_be_public(host) && !matches!(last, "example" | "test" | "invalid" | "local")
 }
 
 fn log(what: &'static str, settings: &ProviderSettings<Secret>, error: &FeedbackError) {

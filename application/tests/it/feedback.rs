@@ -35,7 +35,7 @@ const SOFT: &str = "452 4.2.2 mailbox full";
 async fn address(stage: &Stage) -> CallbackAddress {
     let status = stage.feedback.status(&owner(), integration()).await.unwrap();
     let url = url::Url::parse(status.url.unwrap().expose()).unwrap();
-    assert!(url.as_str().starts_with("https://mail.acme.example/webhooks/email?provider=smtp&"));
+    assert!(url.as_str().starts_with("https://mail.acme.email/webhooks/email?provider=smtp&"));
     let token = url.query_pairs().find(|(name, _)| name == "token").unwrap().1.into_owned();
     CallbackAddress {
         workspace: workspace(),
@@ -394,16 +394,19 @@ async fn at_mailgun(stage: &Stage) {
 #[tokio::test]
 async fn a_provider_is_introduced_and_told_when_the_integration_goes() {
     let stage = Stage::new().await;
-    assert!(stage.feedback.subject_of(&owner(), integration()).await.unwrap().is_none(), "a mail server");
+    let server = stage.feedback.subject_of(&owner(), integration()).await.unwrap();
+    stage.feedback.introduce(server).await;
+    let status = stage.feedback.status(&owner(), integration()).await.unwrap();
+    assert_eq!(status.registration, Err(RegistrationError::Unsupported), "a mail server");
     at_mailgun(&stage).await;
-    let subject = stage.feedback.subject_of(&owner(), integration()).await.unwrap().unwrap();
+    let subject = stage.feedback.subject_of(&owner(), integration()).await.unwrap();
     stage.feedback.introduce(subject).await;
     let status = stage.feedback.status(&owner(), integration()).await.unwrap();
-    assert_eq!((status.provider, status.registration.callbacks.len()), ("mailgun", 3));
-    let subject = stage.feedback.subject_of(&owner(), integration()).await.unwrap().unwrap();
+    assert_eq!((status.provider, status.registration.unwrap().callbacks.len()), ("mailgun", 3));
+    let subject = stage.feedback.subject_of(&owner(), integration()).await.unwrap();
     stage.feedback.take_leave(subject).await;
     let status = stage.feedback.status(&owner(), integration()).await.unwrap();
-    assert!(status.registration.callbacks.is_empty());
+    assert!(status.registration.unwrap().callbacks.is_empty());
 }
 
 #[tokio::test]
@@ -436,4 +439,45 @@ async fn reports_tell_their_kind() {
     let page = stage.feedback.list(&owner(), &bounces, None, 10).await.unwrap();
     assert_eq!(page.items.len(), 1);
     assert!(matches!(&page.items[0].kind, FeedbackKind::Bounced(bounce) if bounce.diagnostic == SOFT));
+}
+
+#[tokio::test]
+async fn an_uploaded_notice_is_kept_as_far_as_it_is_about_the_workspace() {
+    let (stage, _) = on_two_lists().await;
+    newsletter(&stage, &news()).await;
+    let sent = messages(&stage).await.remove(0);
+    let notice = [
+        bounce("forwarded@elsewhere.example", sent.id.as_str(), HARD),
+        bounce("stranger@shop.example", "unknown", HARD),
+    ];
+    let notice = notice.join("\n").into_bytes();
+    let uploaded = stage.feedback.upload(&owner(), &notice).await.unwrap();
+    assert_eq!((uploaded.new, uploaded.foreign, uploaded.reports.len()), (1, 1, 1));
+    assert_eq!(
+        uploaded.reports[0].recipient,
+        email("a@shop.example"),
+        "a mail without copies was for nobody else"
+    );
+    assert_eq!(uploaded.reports[0].source, "dsn");
+    assert!(messages(&stage).await[0].bounced_at.is_some());
+    assert_eq!(standings(&stage, "a@shop.example").await, [MembershipStatus::Bounced; 2]);
+    assert_eq!(stage.feedback.upload(&owner(), &notice).await.unwrap().new, 0);
+}
+
+#[tokio::test]
+async fn a_notice_about_a_contact_alone_counts_too() {
+    let (stage, _) = on_two_lists().await;
+    let notice = bounce("a@shop.example", "", HARD).into_bytes();
+    assert_eq!(stage.feedback.upload(&owner(), &notice).await.unwrap().new, 1);
+    assert_eq!(standings(&stage, "a@shop.example").await, [MembershipStatus::Bounced; 2]);
+}
+
+#[tokio::test]
+async fn notices_are_uploaded_by_those_who_may_write_the_history() {
+    let stage = Stage::new().await;
+    let reader = all_but(Resource::MessageHistory, WRITE);
+    let refused = stage.feedback.upload(&reader, b"").await.unwrap_err();
+    assert_eq!(refused.kind(), FailureKind::Forbidden);
+    let malformed = stage.feedback.upload(&owner(), b"melted").await.unwrap_err();
+    assert_eq!(malformed.kind(), FailureKind::Invalid);
 }

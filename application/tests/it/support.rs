@@ -263,7 +263,7 @@ impl Stage {
                 reader: Arc::new(PlainReader),
                 notices: Arc::new(PlainReader),
                 registrar: Arc::new(registrar),
-                endpoint: "https://mail.acme.example".into(),
+                endpoint: "https://mail.acme.email".into(),
             }),
             subscriptions: Subscriptions::new(SubscriptionPorts {
                 broker: shared,
