@@ -3,6 +3,7 @@
 use crate::support::{Answer, Server, Tenant, mjml};
 use serde_json::{Value, json};
 use smtp::sink::{Act, ReceivedMail, Script, Sink, SinkOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The path that the provider of an integration calls, with its secret part.
 pub async fn callback(tenant: &Tenant, integration: &str) -> String {
@@ -138,9 +139,14 @@ async fn what_cannot_be_read_or_is_too_large_is_refused(server: &'static Server)
         let refused = called(&tenant, &path, &body).await.problem(400);
         assert_eq!(refused["code"], "callback_malformed");
     }
+    let announced =
+        |length: usize| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(announced((5 << 20) + 1).as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413", "it is refused before it comes");
     let anonymous = server.anonymous();
-    let large = anonymous.request("post", &path).body(vec![b'x'; (5 << 20) + 1]);
-    anonymous.send(large).await.problem(413);
     let stranger = anonymous.request("post", &path.replace("token=", "t=")).body("x".repeat(1_000));
     anonymous.send(stranger).await.problem(401);
 }
