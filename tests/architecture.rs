@@ -129,7 +129,8 @@ const FENCES: &[(&[&str], &[&str], &str)] = &[
         &["store", "tests", "benches"],
         "connections are opened for the broker only; tests make databases, measurements compare with what others do",
     ),
-    (&["lettre"], &["smtp"], "mails become messages in adapters/smtp"),
+    (&["lettre", "mail-parser"], &["smtp"], "mails become messages, and messages are read, in adapters/smtp"),
+    (&["x509-parser"], &["providers"], "certificates are read where providers sign with them"),
     (
         &["mrml", "liquid", "liquid-core", "liquid-lib", "lol_html", "html2text"],
         &["render"],

@@ -66,7 +66,7 @@ pub(super) struct Ports {
     mailer: Arc<dyn Mailer>,
     platform: Arc<Platform>,
     /// Checks and reads the calls of providers.
-    reader: Arc<SignedFeedback>,
+    signed: Arc<SignedFeedback>,
     /// Tells providers whom to call.
     registrar: Arc<HttpRegistrar>,
     renderer: Arc<MjmlRenderer>,
@@ -94,12 +94,7 @@ impl Ports {
         };
         let allow_private_hosts = settings.environment == settings::Environment::Development;
         let (smtp, system_smtp) = (router(allow_private_hosts)?, router(true)?);
-        let reach = providers::Config { allow_private_hosts, ..providers::Config::default() };
-        let reader =
-            SignedFeedback::new(&reach, clock.clone()).context("providers cannot be reached safely")?;
-        let registrar =
-            HttpRegistrar::new(reach.clone(), clock.clone()).context("providers cannot be reached safely")?;
-        let http = HttpMailer::new(reach, clock.clone()).context("mail cannot be sent safely")?;
+        let (http, signed, registrar) = over_http(allow_private_hosts, &clock)?;
         let mailer = metered(Arc::new(WorkspaceMailer { smtp: smtp.clone(), http }));
         let sites = SiteCache::default();
         let former = settings.previous_secret_key.as_slice();
@@ -140,7 +135,7 @@ impl Ports {
             system_smtp,
             mailer,
             platform: Arc::new(platform),
-            reader: Arc::new(reader),
+            signed: Arc::new(signed),
             registrar: Arc::new(registrar),
             renderer,
             work: Arc::new(Work::new(broker, clock, wakeup)),
@@ -182,7 +177,7 @@ impl Ports {
                 broker: broker.clone(),
                 clock: clock.clone(),
                 vault: vault.clone(),
-                reader: self.reader.clone(),
+                reader: self.signed.clone(),
                 registrar: self.registrar.clone(),
                 notices: Arc::new(MailNotices),
                 endpoint: self.platform.installation.api_endpoint.clone(),
@@ -231,6 +226,23 @@ impl Ports {
             worker::Config::default(),
         )
     }
+}
+
+/// What speaks with providers over HTTP.
+fn over_http(
+    allow_private_hosts: bool,
+    clock: &Arc<SystemClock>,
+) -> anyhow::Result<(HttpMailer, SignedFeedback, HttpRegistrar)> {
+    let reach = providers::Config { allow_private_hosts, ..providers::Config::default() };
+    let signed = SignedFeedback::new(&reach, clock.clone());
+    let registrar = HttpRegistrar::new(reach.clone(), clock.clone());
+    let mailer = HttpMailer::new(reach, clock.clone());
+    let unsafe_to_reach = "providers cannot be reached safely";
+    Ok((
+        mailer.context(unsafe_to_reach)?,
+        signed.context(unsafe_to_reach)?,
+        registrar.context(unsafe_to_reach)?,
+    ))
 }
 
 fn breaker(pause: std::time::Duration) -> BreakerPolicy {
