@@ -113,8 +113,8 @@ fn envelope(amazon: &Provider, message: &Value, at: i64) -> Value {
         "SigningCertURL": format!("{}/cert.pem", amazon.base),
     });
     let names = ["Message", "MessageId", "Timestamp", "TopicArn", "Type"];
-    let text: String =
-        names.iter().map(|name| format!("{name}\n{}\n", envelope[*name].as_str().unwrap())).collect();
+    let text: Vec<_> = names.iter().flat_map(|name| [name, envelope[*name].as_str().unwrap()]).collect();
+    let text = text.join("\n") + "\n";
     let key = RsaKeyPair::from_pkcs8(SNS_KEY).unwrap();
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
@@ -162,8 +162,8 @@ async fn mailgun_reports_with_its_key(server: &'static Server) {
     let made = |key: &str, at: i64| {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
         let tag = hmac::sign(&key, format!("{at}token").as_bytes());
-        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        json!({"signature": {"timestamp": at.to_string(), "token": "token", "signature": hex},
+        let hex: Vec<_> = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({"signature": {"timestamp": at.to_string(), "token": "token", "signature": hex.concat()},
             "event-data": {"event": "complained", "id": "mg-1", "timestamp": at, "recipient": "ana@shop.example"}})
     };
     let mut unsigned = made("signing-key", now());

@@ -15,6 +15,7 @@ use application::{
 };
 use domain::{
     broadcasts::{Audience, BroadcastDraft, Ledger, Skipped, Variation},
+    data_feeds::FeedsDraft,
     feedback::{FeedbackFilter, FeedbackKind},
     ids::{IntegrationId, ListId, WorkspaceId},
     integrations::ProviderSettings,
@@ -86,6 +87,7 @@ async fn newsletter(stage: &Stage, list: &ListId) -> Ledger {
         metadata: None,
         channels: Channels::default(),
         web: None,
+        feeds: FeedsDraft::default(),
     };
     let broadcast = stage.broadcasts.create(&owner(), draft).await.unwrap();
     stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
@@ -229,6 +231,7 @@ async fn what_is_reported_before_the_sending_is_written_down_counts() {
         metadata: None,
         channels: Channels::default(),
         web: None,
+        feeds: FeedsDraft::default(),
     };
     let broadcast = stage.broadcasts.create(&owner(), draft).await.unwrap();
     stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();

@@ -69,8 +69,8 @@ fn signed(mut envelope: Value) -> Value {
     } else {
         &["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
     };
-    let present = names.iter().filter_map(|name| Some(format!("{name}\n{}\n", envelope[*name].as_str()?)));
-    let text: String = present.collect();
+    let present = names.iter().filter_map(|name| Some([*name, envelope[*name].as_str()?])).flatten();
+    let text = present.collect::<Vec<_>>().join("\n") + "\n";
     let key = RsaKeyPair::from_pkcs8(SNS_KEY).unwrap();
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
@@ -222,9 +222,9 @@ fn mailgun_call(key: &str, timestamp: i64) -> Value {
     let token = "a".repeat(50);
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
     let tag = hmac::sign(&key, format!("{timestamp}{token}").as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: Vec<_> = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     json!({
-        "signature": {"timestamp": timestamp.to_string(), "token": token, "signature": hex},
+        "signature": {"timestamp": timestamp.to_string(), "token": token, "signature": hex.concat()},
         "event-data": {"event": "delivered", "id": "mg-1", "timestamp": 1_780_311_600.5,
             "recipient": "ana@shop.example"},
     })
