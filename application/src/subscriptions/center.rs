@@ -2,6 +2,7 @@
 
 use super::{ContactLink, Profile, Subscriptions, SubscriptionsError};
 use crate::{
+    feedback::hold_back,
     ports::{Purpose, UnitOfWork},
     rate_limit::Limit,
 };
@@ -137,5 +138,6 @@ async fn join(
             store.subscribe_member(email, id, Active, &[Pending, Unsubscribed], now).await?;
         }
     }
+    hold_back(store, std::slice::from_ref(email), now).await?;
     Ok(())
 }

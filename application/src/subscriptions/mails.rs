@@ -58,6 +58,9 @@ impl Subscriptions {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let Asked { workspace, email, list, language } = asked;
+        if !store.suppressions(std::slice::from_ref(*email)).await?.is_empty() {
+            return Ok(false);
+        }
         let key = format!("{} {email} {}", workspace.id, list.map_or("", |list| list.id.as_str()));
         if self.limiter.attempt(Limit::ASKED_MAILS, &key).is_err() {
             return Ok(false);

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     access::Caller,
     directory::active_workspace,
+    feedback::hold_back,
     ports::{Purpose, StoreError, UnitOfWork, WorkKind},
     rate_limit::Limit,
 };
@@ -206,6 +207,7 @@ async fn put(
     if standing != Some(wanted) {
         let from = standing.as_slice();
         store.subscribe_member(email, &list.id, wanted, from, now).await?;
+        hold_back(store, std::slice::from_ref(email), now).await?;
     }
     Ok(())
 }

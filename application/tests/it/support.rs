@@ -37,8 +37,8 @@ use domain::{
 };
 use memory::{
     FixedClock, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, MemoryRegistrar, PlainContactTokens,
-    PlainReader, PlainRenderer,
-    PlainTrackingTokens, PlainVault, RecordingSignal, RecordingSites, SequentialIds,
+    PlainReader, PlainRenderer, PlainTrackingTokens, PlainVault, RecordingSignal, RecordingSites,
+    SequentialIds,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
