@@ -27,7 +27,7 @@ use domain::{
     transactional::EmailOptions,
     utm::UtmParameters,
 };
-use memory::SequentialIds;
+use memory::{PlainVault, SequentialIds};
 use serde_json::{Map, json};
 
 const HARD: &str = "550 5.1.1 user unknown";
@@ -379,6 +379,11 @@ async fn only_those_who_may_change_the_workspace_see_the_address_and_register_it
     assert_eq!(stage.feedback.status(&owner(), unknown).await.unwrap_err().kind(), FailureKind::NotFound);
 }
 
+/// The vault of the installation.
+fn vault() -> PlainVault {
+    PlainVault::with_key("installation")
+}
+
 /// Turns the integration into one of Mailgun.
 async fn at_mailgun(stage: &Stage) {
     use application::ports::Vault as _;
@@ -387,7 +392,7 @@ async fn at_mailgun(stage: &Stage) {
     relay.provider.settings = ProviderSettings::Mailgun(domain::integrations::MailgunSettings {
         domain: "mg.acme.example".into(),
         region: domain::integrations::MailgunRegion::Us,
-        api_key: stage.vault.seal(&Secret::new("key")),
+        api_key: vault().seal(&Secret::new("key")),
         webhook_signing_key: None,
     });
     system.update_integration(&relay).await.unwrap();
@@ -428,7 +433,7 @@ async fn the_key_that_a_registration_brings_to_light_is_kept_sealed() {
     };
     stage.feedback.register(&owner(), integration(), &[CallbackEvent::Bounce]).await.unwrap();
     let first = kept().await;
-    assert_eq!(stage.vault.open(&first).unwrap().expose(), "signing-key");
+    assert_eq!(vault().open(&first).unwrap().expose(), "signing-key");
     stage.feedback.register(&owner(), integration(), &CallbackEvent::ALL).await.unwrap();
     assert_eq!(kept().await, first);
 }
