@@ -34,9 +34,10 @@ use domain::{
     ids::{BroadcastId, ListId, MessageId, TemplateId},
     permissions::{Permission, Resource},
     publications::Channels,
+    templates::Template,
     validation::{FieldProblem, Invalid},
 };
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// The use cases of broadcasts.
 pub struct Broadcasts {
@@ -255,6 +256,30 @@ impl Broadcasts {
         let purpose = Purpose::interactive("broadcasts.list");
         let mut store = self.broker.read(&caller.workspace, purpose).await?;
         Ok(store.broadcasts(status, limit, offset).await?)
+    }
+
+    /// The latest versions of the templates of some broadcasts; those that were deleted are left out.
+    ///
+    /// # Errors
+    /// Without `templates:read`, or when the store fails.
+    #[tracing::instrument(name = "broadcasts.templates", skip_all)]
+    pub async fn templates(
+        &self,
+        caller: &Caller,
+        broadcasts: &[Broadcast],
+    ) -> Result<HashMap<TemplateId, Template>, BroadcastsError> {
+        caller.require(Permission::Read(Resource::Templates))?;
+        let mut store =
+            self.broker.read(&caller.workspace, Purpose::interactive("broadcasts.templates")).await?;
+        let mut templates = HashMap::new();
+        for Variation { template_id, .. } in broadcasts.iter().flat_map(|b| &b.variations) {
+            if !templates.contains_key(template_id)
+                && let Some(template) = store.template(template_id).await?
+            {
+                templates.insert(template_id.clone(), template);
+            }
+        }
+        Ok(templates)
     }
 
     /// The account of a broadcast: how many recipients are in which state.

@@ -376,8 +376,18 @@ impl Deliveries {
     async fn compose<'b>(
         &self,
         batch: &'b Batch,
-        item: &Item,
+        item: &'b Item,
     ) -> Result<(&'b Provider, OutgoingMail), Unsendable> {
+        let (provider, draft) = self.drafted(batch, item).await?;
+        Ok((provider, self.write(draft).await?))
+    }
+
+    /// What a mail of a batch is made from. Holds no lease.
+    async fn drafted<'b>(
+        &self,
+        batch: &'b Batch,
+        item: &'b Item,
+    ) -> Result<(&'b Provider, Draft<'b>), Unsendable> {
         let delivery = &item.delivery;
         let provider = batch
             .providers
@@ -413,7 +423,7 @@ impl Deliveries {
             broadcast: item.broadcast.as_deref(),
             utm: item.utm(&batch.workspace),
         };
-        Ok((provider, self.write(draft).await?))
+        Ok((provider, draft))
     }
 
     async fn hand_over(&self, provider: &Provider, mail: &OutgoingMail, item: &Item) -> Outcome {

@@ -162,7 +162,7 @@ impl Post {
     /// The path of the page on its site.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/{}-{}", self.settings.slug, self.broadcast)
+        self.settings.path(&self.broadcast)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Timestamp,
+    ids::BroadcastId,
     slug::Slug,
     validation::{Check, Invalid, required_text},
     workspaces::web_url,
@@ -90,6 +91,12 @@ impl WebSettings {
             keywords: Vec::new(),
             published_at: None,
         }
+    }
+
+    /// The path of the page on the workspace's domain.
+    #[must_use]
+    pub fn path(&self, broadcast: &BroadcastId) -> String {
+        format!("/{}-{broadcast}", self.slug)
     }
 
     /// # Errors

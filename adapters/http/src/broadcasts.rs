@@ -9,13 +9,15 @@ mod testing;
 mod web;
 
 use crate::{Bearer, Body, Created, Problem, body::complete, cursor, features::Shared, tags::Tag};
+use application::access::Caller;
 use bodies::{
     BroadcastAnswer, BroadcastsAnswer, ChosenBody, CreateBody, DoneAnswer, TrialBody, UpdateBody, broadcast,
-    with_data,
+    with_more,
 };
 use domain::{
-    broadcasts::RecipientState,
-    ids::BroadcastId,
+    broadcasts::{Broadcast, RecipientState},
+    ids::{BroadcastId, TemplateId},
+    templates::Template,
     validation::{Check, Invalid},
 };
 use feeds::{GlobalTrialBody, RecipientTrialBody, TriedBody};
@@ -23,6 +25,7 @@ use ledger::{LedgerAnswer, RecipientsPage, RetriedAnswer, RetryBody};
 use plan::PlanAnswer;
 use poem_openapi::{OpenApi, param::Query, payload::Json};
 use schedule::StartBody;
+use std::collections::HashMap;
 use testing::{TestResultsAnswer, WinnerBody};
 
 pub(crate) struct BroadcastsApi(pub(crate) Shared);
@@ -50,11 +53,16 @@ impl BroadcastsApi {
         workspace_id: Query<String>,
         /// The broadcast.
         id: Query<String>,
+        /// Whether its variations come with the latest versions of their templates.
+        with_templates: Query<Option<bool>>,
     ) -> Result<Json<BroadcastAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &workspace_id.0).await?;
         let found = self.0.broadcasts.get(&caller, &broadcast_id(&id.0)?).await?;
         let data = self.0.broadcasts.global_feed(&caller, &found).await?;
-        Ok(Json(BroadcastAnswer { broadcast: with_data(&caller.workspace, found, data) }))
+        let wanted = with_templates.0.unwrap_or_default();
+        let templates = self.0.templates_of(&caller, std::slice::from_ref(&found), wanted).await?;
+        let broadcast = with_more(&caller.workspace, found, data, &templates);
+        Ok(Json(BroadcastAnswer { broadcast }))
     }
 
     /// Lists broadcasts, newest first
@@ -71,16 +79,18 @@ impl BroadcastsApi {
         limit: Query<Option<u32>>,
         /// How many to skip.
         offset: Query<Option<u32>>,
+        /// Whether their variations come with the latest versions of their templates.
+        with_templates: Query<Option<bool>>,
     ) -> Result<Json<BroadcastsAnswer>, Problem> {
         let caller = self.0.enter(&bearer, &workspace_id.0).await?;
         let status = status.0.filter(|text| !text.is_empty());
         let limit = u64::from(limit.0.filter(|limit| *limit > 0).unwrap_or(50).min(100));
         let offset = u64::from(offset.0.unwrap_or(0));
         let found = self.0.broadcasts.list(&caller, status.as_deref(), limit, offset).await?;
-        Ok(Json(BroadcastsAnswer {
-            broadcasts: found.items.into_iter().map(|b| broadcast(&caller.workspace, b)).collect(),
-            total_count: found.total,
-        }))
+        let wanted = with_templates.0.unwrap_or_default();
+        let templates = self.0.templates_of(&caller, &found.items, wanted).await?;
+        let answered = found.items.into_iter().map(|b| with_more(&caller.workspace, b, None, &templates));
+        Ok(Json(BroadcastsAnswer { broadcasts: answered.collect(), total_count: found.total }))
     }
 
     /// What a broadcast would do now
@@ -342,6 +352,18 @@ impl BroadcastsApi {
         let (id, (state, after)) = complete(check, id.zip(state.zip(after)))?;
         let found = self.0.broadcasts.recipients(&caller, &id, state, after.as_ref(), size).await?;
         Ok(Json(RecipientsPage::new(&found.0, found.1)))
+    }
+}
+
+impl Shared {
+    /// The templates of some broadcasts, when they are wanted.
+    async fn templates_of(
+        &self,
+        caller: &Caller,
+        broadcasts: &[Broadcast],
+        wanted: bool,
+    ) -> Result<HashMap<TemplateId, Template>, Problem> {
+        Ok(if wanted { self.broadcasts.templates(caller, broadcasts).await? } else { HashMap::new() })
     }
 }
 

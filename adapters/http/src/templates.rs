@@ -4,6 +4,7 @@ mod bodies;
 pub(crate) mod compile;
 
 use crate::{Bearer, Body, Created, Problem, features::Shared, tags::Tag};
+pub(crate) use bodies::TemplateBody;
 use bodies::{DeleteBody, DeletedAnswer, DraftBody, TemplateAnswer, TemplatesAnswer};
 use compile::{CompileAnswer, CompileBody};
 use domain::{ids::TemplateId, validation::Invalid};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use domain::templates::{EmailBody, EmailContent};
 use serde_json::Value;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt::Write as _,
     sync::{Arc, Mutex},
 };
@@ -144,6 +144,14 @@ impl PreparedEmail for Plain {
             html = follow(&html, links);
         }
         Ok(RenderedEmail { subject: subject.replace(['\r', '\n'], " "), html, text })
+    }
+
+    fn missing(&self, data: &Value) -> Vec<String> {
+        let sources = [&self.subject, &self.preview, &self.html];
+        let tags = sources.into_iter().chain(&self.text).flat_map(|source| source.split("{{").skip(1));
+        let paths = tags.filter_map(|after| Some(after.split_once("}}")?.0.trim().to_owned()));
+        let value = |path: &String| path.split('.').fold(data, |value, name| &value[name]).is_null();
+        paths.filter(value).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

@@ -8,6 +8,7 @@ mod loops;
 pub mod runtime;
 pub mod syntax;
 mod view;
+pub mod wanted;
 
 use chrono::{DateTime, Utc};
 use liquid_core::{Language, ParseBlock, ParseTag, Renderable, Runtime, parser};

@@ -6,6 +6,7 @@ use crate::{
     liquid::{
         LiquidError, Rendered, Template,
         syntax::{Mode, Piece, pieces, rewrite},
+        wanted::Wanted,
     },
     markup,
     mjml::{self, Skeleton, Tokens},
@@ -54,6 +55,7 @@ pub struct Prepared {
     text: Text,
     lines: Lines,
     clock: Arc<dyn Clock>,
+    wanted: Wanted,
     size: usize,
 }
 
@@ -89,6 +91,9 @@ impl Prepared {
             refused(&known.unwrap_or(error), "the mail")
         })?;
         let preview = preview(&skeleton, content);
+        let shown = tokens.restore(html);
+        let own = content.text.as_deref().unwrap_or_default();
+        let wanted = Wanted::of([shown.as_str(), &content.subject, &preview, own]);
         let preview =
             Template::parse_given(&preview, Mode::Html).map_err(|error| refused(&error, "the preview"))?;
         let text = match content.text.as_deref().filter(|text| !text.trim().is_empty()) {
@@ -97,7 +102,7 @@ impl Prepared {
                 .map_or(Text::FromHtml, Text::Derived),
         };
         let size = 3 * marked.html.len() + 4096;
-        Ok(Self { marked, html: parsed, subject, preview, text, lines, clock, size })
+        Ok(Self { marked, html: parsed, subject, preview, text, lines, clock, wanted, size })
     }
 
     /// About how many bytes it takes in memory.
@@ -214,6 +219,10 @@ impl PreparedEmail for Prepared {
             }
         };
         Ok(RenderedEmail { subject, html, text })
+    }
+
+    fn missing(&self, data: &Value) -> Vec<String> {
+        self.wanted.missing(data)
     }
 }
 

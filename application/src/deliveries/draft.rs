@@ -4,7 +4,7 @@ use super::{Deliveries, variables};
 use crate::{
     contacts::ContactView,
     links::MailLinks,
-    ports::{FeedError, Mailbox, OutgoingMail, Overrides, StoreError, TemplateKey},
+    ports::{FeedError, Mailbox, OutgoingMail, Overrides, PreparedEmail, StoreError, TemplateKey},
     tracking::Mark,
 };
 use domain::{
@@ -19,6 +19,7 @@ use domain::{
     workspaces::Workspace,
 };
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What one mail is made from.
 pub(super) struct Draft<'a> {
@@ -37,6 +38,22 @@ pub(super) struct Draft<'a> {
     pub(super) list: Option<&'a List>,
     pub(super) broadcast: Option<&'a Broadcast>,
     pub(super) utm: UtmParameters,
+}
+
+/// A mail, and what it was made from.
+pub(super) struct Written {
+    pub(super) mail: OutgoingMail,
+    prepared: Arc<dyn PreparedEmail>,
+    variables: Value,
+    /// Whether the sender that was wanted is none of the provider's, so that another one is used.
+    pub(super) other_sender: bool,
+}
+
+impl Written {
+    /// The variables that it shows and that have no value.
+    pub(super) fn missing(&self) -> Vec<String> {
+        self.prepared.missing(&self.variables)
+    }
 }
 
 /// Why a mail cannot be put together.
@@ -64,6 +81,11 @@ impl From<&str> for Unsendable {
 impl Deliveries {
     /// Writes the mail. What the options leave open is the template's, then the sender's.
     pub(super) async fn write(&self, draft: Draft<'_>) -> Result<OutgoingMail, Unsendable> {
+        self.written(draft).await.map(|written| written.mail)
+    }
+
+    /// The same, with what can be said about the mail.
+    pub(super) async fn written(&self, draft: Draft<'_>) -> Result<Written, Unsendable> {
         let Draft { workspace, template, options, .. } = draft;
         let content = template
             .content_for(draft.language, &workspace.settings.default_language)
@@ -87,6 +109,7 @@ impl Deliveries {
             passes: &passes,
             list: draft.list,
             broadcast: draft.broadcast,
+            now: self.ports.clock.now(),
         };
         let links = variables::Links::new(&scene);
         let mark = Mark { workspace: workspace.id.clone(), message: draft.message.clone(), sent_at: now };
@@ -101,7 +124,7 @@ impl Deliveries {
         let sender =
             draft.provider.sender(draft.sender.or(of_template)).ok_or("the e-mail provider has no sender")?;
         let attachments = self.files(&workspace.id, &options.attachments).await?;
-        Ok(OutgoingMail {
+        let mail = OutgoingMail {
             message_id: draft.message.clone(),
             from: Mailbox {
                 address: sender.email.clone(),
@@ -116,6 +139,9 @@ impl Deliveries {
             text: rendered.text,
             list_unsubscribe: links.oneclick_unsubscribe.filter(|_| draft.broadcast.is_some()),
             attachments,
-        })
+        };
+        let wanted = draft.sender.or(of_template);
+        let other_sender = wanted.is_some_and(|wanted| wanted != sender.id);
+        Ok(Written { mail, prepared, variables, other_sender })
     }
 }

@@ -25,6 +25,8 @@ pub struct Forecast {
     pub seconds: u64,
     /// Its contents made for the first recipients.
     pub samples: Vec<Sample>,
+    /// For how many recipients, the first by address, every content was made to find the warnings.
+    pub checked: usize,
     /// What should be looked at before it is started.
     pub warnings: Vec<Warning>,
     /// Stands for this plan.
@@ -49,8 +51,10 @@ pub struct Warning {
     pub kind: WarningKind,
     /// In which template, when it is about one.
     pub template: Option<TemplateId>,
-    /// For which recipient, when it is about one.
-    pub email: Option<EmailAddress>,
+    /// For which of the recipients that were looked at, at most ten of them.
+    pub emails: Vec<EmailAddress>,
+    /// For how many of them.
+    pub affected: usize,
     /// More for people, such as the message of a template.
     pub detail: String,
 }
@@ -60,6 +64,12 @@ pub struct Warning {
 pub enum WarningKind {
     /// Nobody would be mailed.
     NoRecipients,
+    /// A variable that the mail shows has no value.
+    UndefinedVariable,
+    /// The mail has no text for those who do not see HTML.
+    NoText,
+    /// Receivers may doubt that the mail comes from its sender.
+    UnverifiedSender,
     /// The mail has no link to leave the list.
     NoUnsubscribeLink,
     /// Some mail programs cut the mail off.
@@ -76,6 +86,9 @@ impl WarningKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::NoRecipients => "no_recipients",
+            Self::UndefinedVariable => "undefined_variable",
+            Self::NoText => "missing_text",
+            Self::UnverifiedSender => "unverified_sender",
             Self::NoUnsubscribeLink => "missing_unsubscribe_link",
             Self::TooLarge => "too_large",
             Self::CannotBeMade => "cannot_be_made",
@@ -84,8 +97,31 @@ impl WarningKind {
     }
 }
 
-/// Recipients for whom each content is made.
+/// Recipients whose mails are shown.
 const SAMPLES: usize = 3;
+/// Recipients for whom each content is made to find warnings, unless a feed is asked for each.
+const CHECKED: usize = 100;
+/// Recipients that a warning names.
+const NAMED: usize = 10;
+/// Domains for which only their owner can send with proof (DMARC).
+const MAILBOX_HOSTS: [&str; 16] = [
+    "gmail.com",
+    "googlemail.com",
+    "yahoo.com",
+    "ymail.com",
+    "aol.com",
+    "hotmail.com",
+    "outlook.com",
+    "live.com",
+    "msn.com",
+    "icloud.com",
+    "me.com",
+    "mac.com",
+    "gmx.com",
+    "gmx.net",
+    "mail.ru",
+    "proton.me",
+];
 /// Beyond so many bytes of HTML, Gmail cuts a mail off.
 const CLIPPED: usize = 102 * 1024;
 
@@ -111,6 +147,7 @@ impl Deliveries {
         }
         let mut items = self.items(store.as_mut(), &broadcast, &templates, provider).await?;
         drop(store);
+        let checked = items.len() / templates.len().max(1);
         let no_feed = self.ask_ahead(&workspace, &mut items).await.err();
         let versions: Vec<_> = templates.iter().map(|t| t.version).collect();
         let hash =
@@ -122,18 +159,20 @@ impl Deliveries {
         warnings.extend(no_feed.map(|error| Warning {
             kind: WarningKind::FeedFailed,
             template: None,
-            email: None,
+            emails: Vec::new(),
+            affected: 0,
             detail: format!("the global feed failed: {error}"),
         }));
         if counts.recipients == 0 {
             warnings.push(Warning {
                 kind: WarningKind::NoRecipients,
                 template: None,
-                email: None,
+                emails: Vec::new(),
+                affected: 0,
                 detail: "nobody would be mailed".to_owned(),
             });
         }
-        Ok(Forecast { counts, lists, seconds, samples, warnings, hash })
+        Ok(Forecast { counts, lists, seconds, samples, checked, warnings, hash })
     }
 
     /// The mails of every content to the first recipients.
@@ -144,7 +183,8 @@ impl Deliveries {
         templates: &[Arc<Template>],
         provider: IntegrationId,
     ) -> Result<Vec<Item>, StoreError> {
-        let members = store.audience_after(&broadcast.audience, None, SAMPLES).await?;
+        let size = if broadcast.feeds.active_recipient().is_some() { SAMPLES } else { CHECKED };
+        let members = store.audience_after(&broadcast.audience, None, size).await?;
         let emails: Vec<_> = members.iter().map(|m| m.email.clone()).collect();
         let contacts = store.contacts(&emails).await?;
         let broadcast = Arc::new(broadcast.clone());
@@ -162,34 +202,83 @@ impl Deliveries {
     }
 
     async fn samples(&self, batch: &Batch) -> Result<(Vec<Sample>, Vec<Warning>), TrialError> {
-        let (mut samples, mut warnings) = (Vec::new(), Vec::new());
+        let (mut samples, mut warnings) = (Vec::<Sample>::new(), Warnings::default());
         for item in batch.items() {
-            let (template, email) = (item.delivery.template.clone(), item.delivery.recipient.clone());
-            let mut warn = |kind, detail: String| {
-                let (template, email) = (Some(template.clone()), Some(email.clone()));
-                warnings.push(Warning { kind, template, email, detail });
+            let (template, email) = (&item.delivery.template, &item.delivery.recipient);
+            let mut warn = |kind, detail: &str| warnings.add(kind, template, email, detail);
+            let written = match self.drafted(batch, item).await {
+                Ok((_, draft)) => self.written(draft).await,
+                Err(error) => Err(error),
             };
-            let mail = match self.compose(batch, item).await {
-                Ok((_, mail)) => mail,
+            let written = match written {
+                Ok(written) => written,
                 Err(Unsendable::Later(error)) => return Err(error.into()),
                 Err(Unsendable::Failed(why)) => {
-                    warn(WarningKind::CannotBeMade, why);
+                    warn(WarningKind::CannotBeMade, &why);
                     continue;
                 }
                 Err(Unsendable::Feed(error)) => {
-                    warn(WarningKind::FeedFailed, format!("the recipient feed failed: {error}"));
+                    warn(WarningKind::FeedFailed, &format!("the recipient feed failed: {error}"));
                     continue;
                 }
             };
+            for name in written.missing() {
+                warn(WarningKind::UndefinedVariable, &format!("{name} has no value"));
+            }
+            let mail = &written.mail;
             if !mail.html.contains("/notification-center?") && !mail.html.contains("/unsubscribe-oneclick?") {
-                warn(WarningKind::NoUnsubscribeLink, "the mail has no link to leave the list".to_owned());
+                warn(WarningKind::NoUnsubscribeLink, "the mail has no link to leave the list");
             }
             if mail.html.len() > CLIPPED {
-                warn(WarningKind::TooLarge, format!("the mail has {} bytes of HTML", mail.html.len()));
+                warn(
+                    WarningKind::TooLarge,
+                    "the mail has more than 102 KiB of HTML: some programs cut it off",
+                );
             }
-            samples.push(Sample { template, email, mail });
+            if mail.text.trim().is_empty() {
+                warn(
+                    WarningKind::NoText,
+                    "the mail has no plain text: nothing in its HTML can be read as text",
+                );
+            }
+            let domain = mail.from.address.domain();
+            if written.other_sender {
+                let why = "the sender that the template names is none of the provider's: another one is used";
+                warn(WarningKind::UnverifiedSender, why);
+            } else if MAILBOX_HOSTS.contains(&domain) {
+                let why = format!("only its owner can send for {domain} with proof: mails may be refused");
+                warn(WarningKind::UnverifiedSender, &why);
+            }
+            if samples.iter().filter(|sample| sample.template == *template).count() < SAMPLES {
+                samples.push(Sample { template: template.clone(), email: email.clone(), mail: written.mail });
+            }
         }
-        Ok((samples, warnings))
+        Ok((samples, warnings.0))
+    }
+}
+
+/// Warnings that say the same of a template, together.
+#[derive(Default)]
+struct Warnings(Vec<Warning>);
+
+impl Warnings {
+    fn add(&mut self, kind: WarningKind, template: &TemplateId, email: &EmailAddress, detail: &str) {
+        let same =
+            |w: &&mut Warning| w.kind == kind && w.template.as_ref() == Some(template) && w.detail == detail;
+        if let Some(known) = self.0.iter_mut().find(same) {
+            known.affected += 1;
+            if known.emails.len() < NAMED {
+                known.emails.push(email.clone());
+            }
+        } else {
+            self.0.push(Warning {
+                kind,
+                template: Some(template.clone()),
+                emails: vec![email.clone()],
+                affected: 1,
+                detail: detail.to_owned(),
+            });
+        }
     }
 }
 

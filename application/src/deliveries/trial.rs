@@ -41,6 +41,9 @@ pub enum TrialError {
     /// The mail could not be made, or the provider did not take it.
     #[error("the mail was not sent: {0}")]
     NotSent(String),
+    /// The provider got the mail and gave no answer.
+    #[error("the provider gave no answer, so that the mail may have been sent or not: {0}")]
+    Unanswered(String),
     /// The caller may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -54,7 +57,7 @@ impl Failure for TrialError {
         match self {
             Self::NotFound => FailureKind::NotFound,
             Self::UnknownTemplate(_) => FailureKind::Invalid,
-            Self::NoProvider | Self::NotSent(_) => FailureKind::Unprocessable,
+            Self::NoProvider | Self::NotSent(_) | Self::Unanswered(_) => FailureKind::Unprocessable,
             Self::Denied(e) => e.kind(),
             Self::Store(e) => e.kind(),
         }
@@ -66,6 +69,7 @@ impl Failure for TrialError {
             Self::UnknownTemplate(_) => "template-unknown",
             Self::NoProvider => "provider-missing",
             Self::NotSent(_) => "mail-not-sent",
+            Self::Unanswered(_) => "mail-unanswered",
             Self::Denied(e) => e.code(),
             Self::Store(e) => e.code(),
         }
@@ -101,7 +105,6 @@ impl Deliveries {
             Err(Unsendable::Feed(error)) => self.without_feed(&item, &error),
             Err(Unsendable::Later(error)) => return Err(error.into()),
         };
-        // Nobody waits for another attempt.
         let outcome = match outcome {
             Outcome::Retry { reason, .. } | Outcome::Halted { reason, .. } => Outcome::Failed { reason },
             outcome => outcome,
@@ -116,9 +119,12 @@ impl Deliveries {
         let mut store = self.ports.broker.write(&caller.workspace, purpose).await?;
         store.insert_messages_if_absent(std::slice::from_ref(&kept)).await?;
         store.commit().await?;
-        match outcome.reason() {
-            None => Ok(kept.id),
-            Some(why) => Err(TrialError::NotSent(why.to_owned())),
+        match outcome {
+            Outcome::Unknown { reason } => Err(TrialError::Unanswered(reason)),
+            other => match other.reason() {
+                None => Ok(kept.id),
+                Some(why) => Err(TrialError::NotSent(why.to_owned())),
+            },
         }
     }
 
@@ -167,7 +173,8 @@ impl Deliveries {
                 template: template.id.clone(),
                 template_version: template.version,
                 integration,
-                attempts: 1,
+                // Nobody waits for another attempt.
+                attempts: u32::MAX,
                 due_at: now,
                 created_at: now,
             },

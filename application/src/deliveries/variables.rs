@@ -24,6 +24,7 @@ pub(super) struct Scene<'a> {
     pub(super) passes: &'a Passes,
     pub(super) list: Option<&'a List>,
     pub(super) broadcast: Option<&'a Broadcast>,
+    pub(super) now: Timestamp,
 }
 
 /// The proofs in the links of a mail.
@@ -140,9 +141,22 @@ pub(super) fn variables(
     }
     if let Some(broadcast) = scene.broadcast {
         set("broadcast", json!({ "id": broadcast.id, "name": broadcast.name }));
+        if let Some(url) = page_url(scene, broadcast) {
+            set("view_in_browser_url", json!(url));
+        }
         for (name, value) in broadcast.utm.pairs() {
             set(name, json!(value));
         }
     }
     Value::Object(all)
+}
+
+/// The address of the broadcast's page; `None` when it has none, or not yet.
+fn page_url(scene: &Scene<'_>, broadcast: &Broadcast) -> Option<String> {
+    let page = broadcast.web.as_ref().filter(|_| broadcast.channels.web)?;
+    // Without a moment it becomes public when the broadcast starts.
+    let is_public = page.published_at.is_none_or(|at| at <= scene.now);
+    let domain = scene.workspace.settings.custom_endpoint_url.as_deref().filter(|_| is_public)?;
+    let origin = url::Url::parse(domain).ok()?.origin().ascii_serialization();
+    Some(format!("{origin}{}", page.path(&broadcast.id)))
 }

@@ -95,6 +95,10 @@ pub trait PreparedEmail: Send + Sync {
         overrides: &Overrides,
         links: Option<&dyn LinkPolicy>,
     ) -> Result<RenderedEmail, RenderError>;
+
+    /// The variables that the content shows and that have no value in the data, by name. Those that it
+    /// tests first or gives a default are not among them.
+    fn missing(&self, data: &Value) -> Vec<String>;
 }
 
 /// A content to look at without storing it.

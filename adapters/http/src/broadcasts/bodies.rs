@@ -14,11 +14,13 @@ use domain::{
     broadcasts::{Audience, Broadcast, BroadcastDraft, Rescheduling},
     email_address::EmailAddress,
     ids::{BroadcastId, ListId, TemplateId, WorkspaceId},
+    templates::Template,
     utm::UtmParameters,
     validation::{Check, Invalid},
 };
 use poem_openapi::Object;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Who a broadcast goes to.
 #[derive(Object)]
@@ -292,14 +294,15 @@ pub(super) struct BroadcastBody {
 
 /// A broadcast as it is answered.
 pub(super) fn broadcast(workspace: &WorkspaceId, broadcast: Broadcast) -> BroadcastBody {
-    with_data(workspace, broadcast, None)
+    with_more(workspace, broadcast, None, &HashMap::new())
 }
 
-/// A broadcast as it is answered, with what its global feed said.
-pub(super) fn with_data(
+/// A broadcast as it is answered, with what its global feed said, and with templates.
+pub(super) fn with_more(
     workspace: &WorkspaceId,
     broadcast: Broadcast,
     data: Option<Map<String, Value>>,
+    templates: &HashMap<TemplateId, Template>,
 ) -> BroadcastBody {
     BroadcastBody {
         id: broadcast.id.to_string(),
@@ -320,7 +323,7 @@ pub(super) fn with_data(
         },
         pause_reason: broadcast.state.pause_reason().map(str::to_owned),
         schedule: broadcast.schedule.into(),
-        test_settings: TestSettingsBody::new(broadcast.test, broadcast.variations),
+        test_settings: TestSettingsBody::new(broadcast.test, broadcast.variations, templates),
         winner_sent_at: broadcast
             .winning_template
             .as_ref()

@@ -20,6 +20,9 @@ pub(super) struct PlanAnswer {
     estimated_seconds: u64,
     /// Each content for up to three recipients.
     samples: Vec<SampleBody>,
+    /// For so many recipients, the first by address, every content was made to find the warnings: 100, or 3
+    /// when a feed is asked for each. Of the others nothing is said.
+    checked_recipients: u64,
     /// What should be looked at.
     warnings: Vec<WarningBody>,
     /// Stands for this plan in `broadcasts.schedule`.
@@ -87,11 +90,17 @@ impl From<Sample> for SampleBody {
 #[derive(Object)]
 #[oai(rename = "PlanWarning", skip_serializing_if_is_none)]
 struct WarningBody {
-    /// `no_recipients`, `missing_unsubscribe_link`, `too_large` (over 102 KiB of HTML),
-    /// `cannot_be_made` or `feed_failed`.
+    /// `no_recipients`, `undefined_variable`, `missing_unsubscribe_link`, `missing_text`, `too_large` (over
+    /// 102 KiB of HTML), `unverified_sender` (another one is used than the template names, or its domain
+    /// lets nobody else send for it; DNS is not looked at), `cannot_be_made` or `feed_failed`.
     kind: String,
     template_id: Option<String>,
+    /// The first recipient it is about.
     contact_email: Option<String>,
+    /// Recipients it is about, at most ten of those that were checked.
+    contact_emails: Vec<String>,
+    /// How many of those that were checked it is about.
+    affected: u64,
     detail: String,
 }
 
@@ -100,7 +109,9 @@ impl From<Warning> for WarningBody {
         Self {
             kind: warning.kind.name().to_owned(),
             template_id: warning.template.map(String::from),
-            contact_email: warning.email.map(String::from),
+            contact_email: warning.emails.first().map(ToString::to_string),
+            contact_emails: warning.emails.into_iter().map(String::from).collect(),
+            affected: warning.affected as u64,
             detail: warning.detail,
         }
     }
@@ -116,6 +127,7 @@ impl From<Forecast> for PlanAnswer {
             lists: lists.map(|(id, active)| PlannedListBody { list_id: id.into(), active }).collect(),
             estimated_seconds: forecast.seconds,
             samples: forecast.samples.into_iter().map(Into::into).collect(),
+            checked_recipients: forecast.checked as u64,
             warnings: forecast.warnings.into_iter().map(Into::into).collect(),
             hash: forecast.hash.to_string(),
         }

@@ -1,14 +1,15 @@
 //! What a broadcast is sent with and how contents are compared, as it is read and answered.
 
-use crate::{Moment, Text, body::text_of};
+use crate::{Moment, Text, body::text_of, templates::TemplateBody};
 use application::broadcasts::{TestResults, VariationOutcome};
 use domain::{
     broadcasts::{AbTest, Variation, WinnerChoice, WinnerMetric},
     ids::{BroadcastId, TemplateId},
+    templates::Template,
     validation::{Check, Invalid},
 };
 use poem_openapi::{Enum, Object};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A content of a broadcast.
 #[derive(Object)]
@@ -77,10 +78,12 @@ impl TestSettingsDraft {
 
 /// A content of a broadcast.
 #[derive(Object)]
-#[oai(rename = "Variation")]
+#[oai(rename = "Variation", skip_serializing_if_is_none)]
 struct VariationBody {
     variation_name: String,
     template_id: String,
+    /// Its latest version; with `with_templates`, unless it was deleted.
+    template: Option<TemplateBody>,
 }
 
 /// By what a content wins.
@@ -104,14 +107,20 @@ pub(super) struct TestSettingsBody {
 }
 
 impl TestSettingsBody {
-    pub(super) fn new(test: Option<AbTest>, variations: Vec<Variation>) -> Self {
+    pub(super) fn new(
+        test: Option<AbTest>,
+        variations: Vec<Variation>,
+        templates: &HashMap<TemplateId, Template>,
+    ) -> Self {
         let automatic = match test.map(|test| test.winner()) {
             Some(WinnerChoice::Automatic { metric, hours }) => Some((metric, hours)),
             _ => None,
         };
-        let variations = variations
-            .into_iter()
-            .map(|v| VariationBody { variation_name: v.variation_name, template_id: v.template_id.into() });
+        let variations = variations.into_iter().map(|v| VariationBody {
+            variation_name: v.variation_name,
+            template: templates.get(&v.template_id).cloned().map(Into::into),
+            template_id: v.template_id.into(),
+        });
         Self {
             enabled: test.is_some(),
             sample_percentage: test.map_or(0, |test| test.sample_percentage().into()),
