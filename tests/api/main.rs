@@ -4,6 +4,7 @@
 mod support;
 
 mod authorization;
+mod broadcast_faults;
 mod connections;
 mod contacts;
 mod data_feeds;

@@ -46,6 +46,11 @@ impl MemoryMailer {
         locked(&self.0).answers.push_back(None);
     }
 
+    /// Takes every mail from now on, whatever was told before.
+    pub fn recover(&self) {
+        locked(&self.0).answers.clear();
+    }
+
     /// The mails that were taken, in order.
     #[must_use]
     pub fn sent(&self) -> Vec<OutgoingMail> {

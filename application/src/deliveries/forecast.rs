@@ -156,13 +156,15 @@ impl Deliveries {
         let seconds = counts.recipients.saturating_mul(60).div_ceil(u64::from(rate));
         let batch = Batch { workspace, key, providers, items, next: None };
         let (samples, mut warnings) = self.samples(&batch).await?;
-        warnings.extend(no_feed.map(|error| Warning {
+        // First what others may follow from.
+        let no_feed = no_feed.map(|error| Warning {
             kind: WarningKind::FeedFailed,
             template: None,
             emails: Vec::new(),
             affected: 0,
             detail: format!("the global feed failed: {error}"),
-        }));
+        });
+        warnings.splice(0..0, no_feed);
         if counts.recipients == 0 {
             warnings.push(Warning {
                 kind: WarningKind::NoRecipients,

@@ -1,4 +1,4 @@
-use crate::support::{READ, Stage, WRITE, all_but, email, list_draft, news, owner, welcome, workspace};
+use crate::support::{READ, Stage, WRITE, all_but, email, list_draft, mail, news, owner, welcome, workspace};
 use application::{
     broadcasts::Planned,
     failure::{Failure as _, FailureKind},
@@ -10,6 +10,7 @@ use domain::{
     deliveries::Outcome,
     ids::{BroadcastId, ListId},
     lists::MembershipStatus,
+    messages::{MessageFilter, MessageState},
     permissions::Resource,
     publications::Channels,
     utm::UtmParameters,
@@ -17,7 +18,7 @@ use domain::{
 use memory::SequentialIds;
 use serde_json::json;
 
-fn draft() -> BroadcastDraft {
+pub fn draft() -> BroadcastDraft {
     BroadcastDraft {
         name: "June".into(),
         audience: Audience {
@@ -542,4 +543,35 @@ async fn every_use_case_needs_its_permission() {
         stage.broadcasts.ledger(&no_read, &id).await.unwrap_err().kind(),
     ];
     assert_eq!(kinds, [FailureKind::Forbidden; 15]);
+}
+
+#[tokio::test]
+async fn a_test_mail_without_an_answer_is_kept_as_unknown() {
+    for stage in [Stage::with_list(1).await, Stage::that_retries_unknown_with_list(1).await] {
+        let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
+        let unanswered = application::ports::SendError::Unconfirmed { reason: "timed out".into() };
+        stage.mailer.fail_next([unanswered]);
+        let to = email("boss@acme.example");
+        let error = stage.deliveries.send_trial(&owner(), &broadcast.id, to, None).await.unwrap_err();
+        assert_eq!(error.code(), "mail-unanswered");
+        assert!(error.to_string().contains("may have been sent"), "{error}");
+        let page = stage.messages.list(&owner(), &MessageFilter::default(), None, 9).await.unwrap();
+        let states: Vec<_> = page.items.iter().map(|view| view.message.state).collect();
+        assert_eq!(states, [MessageState::Unknown]);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_warns_of_senders_that_nobody_believes() {
+    let stage = Stage::with_list(2).await;
+    let broadcast = stage.broadcasts.create(&owner(), draft()).await.unwrap();
+    let plan = stage.deliveries.forecast(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!((plan.checked, plan.warnings), (2, vec![]));
+    let mut template = mail("News", "{{ contact.email }} {{ unsubscribe_url }}");
+    let domain::templates::TemplateContent::Email(content) = &mut template.content else { unreachable!() };
+    content.sender_id = Some(SequentialIds::nth(77).to_string());
+    stage.templates.update(&owner(), template).await.unwrap();
+    let plan = stage.deliveries.forecast(&owner(), &broadcast.id).await.unwrap();
+    let kinds: Vec<_> = plan.warnings.iter().map(|w| (w.kind.name(), w.affected)).collect();
+    assert_eq!(kinds, [("unverified_sender", 2)]);
 }

@@ -103,3 +103,31 @@ async fn a_long_queue_of_one_notification_delays_no_other() {
     assert!(first.contains(&"ana@shop.example".to_owned()), "it is in the first batch");
     assert_eq!(first.len(), 50, "and the batch is full");
 }
+
+#[tokio::test]
+async fn a_provider_that_is_away_for_an_hour_delays_a_broadcast_and_costs_nobody() {
+    let stage = Stage::with_list(300).await;
+    let broadcast = stage.broadcasts.create(&owner(), crate::broadcasts::draft()).await.unwrap();
+    stage.broadcasts.send_now(&owner(), &broadcast.id, None).await.unwrap();
+    while stage.broadcasts.plan(&workspace()).await.unwrap().more {}
+    stage.mailer.fail_next((0..10_000).map(|_| down()));
+    for _ in 0..60 {
+        while turn(&stage).await > 0 {}
+        stage.clock.advance(Duration::minutes(1));
+    }
+    let during = stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!((during.planned, during.sent, during.failed), (300, 0, 0), "{during:?}");
+    let tried = stage.mailer.posted().len();
+    assert!(tried < 60, "a provider that fails is left alone: {tried}");
+    stage.mailer.recover();
+    for _ in 0..240 {
+        while turn(&stage).await > 0 {}
+        stage.clock.advance(Duration::minutes(1));
+    }
+    let after = stage.broadcasts.ledger(&owner(), &broadcast.id).await.unwrap();
+    assert_eq!((after.sent, after.accounted()), (300, 300), "{after:?}");
+    let mut reached: Vec<_> = stage.mailer.sent().into_iter().map(|mail| mail.to.address).collect();
+    reached.sort();
+    reached.dedup();
+    assert_eq!((reached.len(), stage.mailer.sent().len()), (300, 300), "nobody twice");
+}

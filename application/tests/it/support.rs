@@ -180,6 +180,11 @@ impl Stage {
         Self::made_with(60_000, false, learned).await
     }
 
+    /// That with the template `welcome` and the list `news` with `members` active members.
+    pub async fn that_retries_unknown_with_list(members: usize) -> Self {
+        Self::made(60_000, true).await.filled(members).await
+    }
+
     async fn made(rate_limit_per_minute: u32, retry_unknown: bool) -> Self {
         Self::made_with(rate_limit_per_minute, retry_unknown, Learned::default()).await
     }
@@ -303,7 +308,11 @@ impl Stage {
 
     /// The same with the template `welcome` and the list `news` with `members` active members.
     pub async fn with_list(members: usize) -> Self {
-        let stage = Self::new().await;
+        Self::new().await.filled(members).await
+    }
+
+    async fn filled(self, members: usize) -> Self {
+        let stage = self;
         stage
             .templates
             .create(&owner(), mail("News", "{{ contact.email }} {{ unsubscribe_url }}"))

@@ -52,6 +52,10 @@ pub struct House {
     pub clock: FixedClock,
     pub vault: PlainVault,
     pub gate: ShutdownGate,
+    pub mailer: MemoryMailer,
+    /// For the turns of a worker, which the house does not have.
+    pub broadcasts: Broadcasts,
+    pub deliveries: Arc<Deliveries>,
 }
 
 /// An answer, read.
@@ -72,6 +76,7 @@ impl House {
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
         let email = |text: &str| EmailAddress::parse(text).unwrap();
         let sites = SiteCache::default();
+        let mailer = MemoryMailer::new();
         let platform = Arc::new(Platform {
             installation: Installation {
                 environment,
@@ -89,16 +94,18 @@ impl House {
             random: Arc::new(FixedRandom::default()),
             vault: Arc::new(vault.clone()),
             tokens: Arc::new(PlainTokens::default()),
-            mailer: Arc::new(MemoryMailer::new()),
+            mailer: Arc::new(mailer.clone()),
             limiter: Arc::new(RateLimiter::new(time)),
             sites: Arc::new(sites.clone()),
         });
-        let features = features(platform, sites);
+        let (features, broadcasts) = features(platform, sites);
+        let deliveries = features.deliveries.clone();
         features.users.ensure_root_user().await.unwrap();
         let mut settings = HttpSettings::new(ids);
         change(&mut settings);
         let gate = settings.gate.clone();
-        Self { client: TestClient::new(http_api::api(features, settings)), clock, vault, gate }
+        let client = TestClient::new(http_api::api(features, settings));
+        Self { client, clock, vault, gate, mailer, broadcasts, deliveries }
     }
 
     /// With the workspace `acme`; answers also the token of its owner, who is root.
@@ -147,7 +154,8 @@ pub async fn read(response: TestResponse) -> Answer {
     Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }
 
-fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
+/// The features, and broadcasts once more for a worker.
+fn features(platform: Arc<Platform>, sites: SiteCache) -> (Features, Broadcasts) {
     let of = |platform: &Arc<Platform>| platform.clone();
     let (broker, clock) = (platform.broker.clone(), platform.clock.clone());
     let (ids, vault) = (platform.ids.clone(), platform.vault.clone());
@@ -179,17 +187,21 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         breaker: BreakerPolicy::default(),
     };
     let deliveries = Arc::new(Deliveries::new(ports, config));
-    Features {
-        access: Access::new(of(&platform)),
-        api_keys: ApiKeys::new(of(&platform)),
-        broadcasts: Broadcasts::new(
+    let broadcasts = || {
+        Broadcasts::new(
             broker.clone(),
             clock.clone(),
             ids.clone(),
             work.clone(),
             platform.sites.clone(),
-            feeds,
-        ),
+            feeds.clone(),
+        )
+    };
+    let second = broadcasts();
+    let features = Features {
+        access: Access::new(of(&platform)),
+        api_keys: ApiKeys::new(of(&platform)),
+        broadcasts: broadcasts(),
         connections: Connections::new(Arc::new(FixedMeter(figures())), clock.clone()),
         contacts: Contacts::new(broker.clone(), clock.clone()),
         deliveries: deliveries.clone(),
@@ -221,7 +233,8 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> Features {
         transactional: Transactional::new(broker, clock, ids, vault, work, retention, deliveries),
         users: Users::new(of(&platform)),
         workspaces: Workspaces::new(platform),
-    }
+    };
+    (features, second)
 }
 
 /// Twelve connections, two of them for workspaces that may be listed.

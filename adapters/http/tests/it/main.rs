@@ -4,6 +4,7 @@ mod house;
 
 mod api_keys;
 mod bodies;
+mod broadcasts;
 mod connections;
 mod document;
 mod edges;
