@@ -5,13 +5,12 @@
 //! the operator's policy says so; what was only claimed waits again.
 
 mod at_once;
-mod breaker;
 mod draft;
 mod feeds;
 mod files;
 mod forecast;
+mod gates;
 mod record;
-mod throttle;
 mod trial;
 mod upkeep;
 mod variables;
@@ -29,12 +28,12 @@ use crate::{
     },
 };
 pub(crate) use at_once::Trial;
-pub use breaker::BreakerPolicy;
-use breaker::{Breaker, Passage, Sign};
 use chrono::Duration;
+pub use domain::circuits::BreakerPolicy;
 use domain::{
     Timestamp,
     broadcasts::{Broadcast, SkipReason},
+    circuits::Sign,
     contacts::{Contact, ContactField},
     deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
     email_address::EmailAddress,
@@ -51,21 +50,20 @@ use domain::{
 };
 use draft::{Draft, Unsendable};
 pub use forecast::{Forecast, Sample, Warning, WarningKind};
+use gates::{Gates, Setup, Setups};
 use record::{record, record_lapsed};
 use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
-use throttle::Throttle;
 pub use trial::TrialError;
 
 /// The use cases of the delivery worker. They have no caller: nobody but the process itself asks.
 pub struct Deliveries {
     ports: DeliveryPorts,
     config: DeliveryConfig,
-    throttle: Throttle,
-    breaker: Breaker,
+    gates: Gates,
 }
 
 /// What deliveries need from the outside.
@@ -100,6 +98,9 @@ pub struct DeliveryConfig {
     pub key_retention: Duration,
     /// When a provider that fails is left alone.
     pub breaker: BreakerPolicy,
+    /// Whether other processes may deliver for the same installation: rates and circuits of providers
+    /// are then kept in the system database.
+    pub several_processes: bool,
 }
 
 /// Claimed deliveries with all that is needed to make their mails.
@@ -133,6 +134,10 @@ impl Provider {
             rate_limit_per_minute: sealed.rate_limit_per_minute,
         };
         Ok(Self { provider, route, version: integration.updated_at })
+    }
+
+    fn setup(&self) -> Setup {
+        Setup { per_minute: self.provider.rate_limit_per_minute, version: self.version }
     }
 }
 
@@ -169,8 +174,9 @@ impl Deliveries {
     /// Takes its ports.
     #[must_use]
     pub fn new(ports: DeliveryPorts, config: DeliveryConfig) -> Self {
-        let breaker = Breaker::new(config.breaker);
-        Self { ports, config, throttle: Throttle::default(), breaker }
+        let common = config.several_processes.then(|| ports.broker.clone());
+        let gates = Gates::new(config.breaker, common);
+        Self { ports, config, gates }
     }
 
     /// Claims the next deliveries of a workspace within the rate limits of its providers, after
@@ -183,33 +189,59 @@ impl Deliveries {
         let purpose = Purpose::delivery("deliveries.claim");
         let (workspace, key, providers) = self.configuration(workspace, purpose).await?;
         let now = self.ports.clock.now();
-        let gates = self.gates(&providers, now);
-        let open = providers.iter().filter(|(id, _)| !gates.barred.contains(id));
-        let rates = open.map(|(id, p)| (*id, p.provider.rate_limit_per_minute));
-        let allowance = self.throttle.allowance(rates, now);
-        let except = [allowance.exhausted.as_slice(), &gates.barred].concat();
+        let setups: Setups = providers.iter().map(|(id, provider)| (*id, provider.setup())).collect();
+        let openings = self.gates.openings(&setups, now);
+        let (except, opens) = (openings.closed.clone(), openings.next);
         let mut store = self.ports.broker.write(&workspace.id, purpose).await?;
         let ending = |attempts, why: &str| self.unanswered(attempts, why);
         record_lapsed(store.as_mut(), now, self.config.batch, ending).await?;
-        let limit = allowance.most.map_or(self.config.batch, |most| most.min(self.config.batch));
+        let limit = openings.most().map_or(self.config.batch, |most| most.min(self.config.batch));
         let lease_until = now + self.config.lease;
         let mut claimed = if limit == 0 {
             Vec::new()
         } else {
             store.claim_deliveries(limit, &except, now, lease_until).await?
         };
-        let mut over = gates.keep_one_trial(&mut claimed);
-        over.extend(self.throttle.take(&mut claimed, now));
+        let over = openings.keep(&mut claimed);
         store.release_deliveries(&over).await?;
         let next = if claimed.is_empty() {
-            let due = next_due(store.as_mut(), &except, earlier(allowance.next, gates.next)).await?;
+            let due = next_due(store.as_mut(), &except, opens).await?;
             earlier(due, upkeep::forget(store.as_mut(), self.config.key_retention, now).await?)
         } else {
             Some(now)
         };
         let items = gather(store.as_mut(), claimed).await?;
         store.commit().await?;
-        Ok(Batch { workspace, key, providers, items, next })
+        let mut batch = Batch { workspace, key, providers, items, next };
+        self.settle_rates(&mut batch, &setups, now).await?;
+        Ok(batch)
+    }
+
+    /// Uses the rates for a batch, and gives back what other processes were faster with.
+    async fn settle_rates(
+        &self,
+        batch: &mut Batch,
+        setups: &Setups,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut claimed: Vec<_> = batch.items.iter().map(|item| item.delivery.clone()).collect();
+        let all: Vec<_> = claimed.iter().map(|delivery| delivery.message.clone()).collect();
+        let (over, next) = match self.gates.take(&mut claimed, setups, now).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.release(batch, &all).await?;
+                return Err(error);
+            }
+        };
+        if !over.is_empty() {
+            self.release(batch, &over).await?;
+            let over: HashSet<_> = over.into_iter().collect();
+            batch.items.retain(|item| !over.contains(&item.delivery.message));
+            if batch.items.is_empty() {
+                batch.next = next;
+            }
+        }
+        Ok(())
     }
 
     /// Notes that some deliveries of a batch are about to be handed over. Answers which may be: not
@@ -222,8 +254,12 @@ impl Deliveries {
         let claim =
             |item: &&Item| Claim { message: item.delivery.message.clone(), attempts: item.delivery.attempts };
         let now = self.ports.clock.now();
-        let admitted = items.iter().filter(|item| self.breaker.admits(item.delivery.integration, now));
-        let claims: Vec<_> = admitted.map(claim).collect();
+        let mut claims = Vec::with_capacity(items.len());
+        for item in items {
+            if self.gates.admits(item.delivery.integration, now).await {
+                claims.push(claim(item));
+            }
+        }
         let purpose = Purpose::delivery("deliveries.begin");
         let mut store = self.ports.broker.write(&batch.workspace.id, purpose).await?;
         let begun = store.begin_deliveries(&claims).await?;
@@ -239,15 +275,15 @@ impl Deliveries {
             None => match self.compose(batch, item).await {
                 Ok((provider, mail)) => self.hand_over(provider, &mail, item).await,
                 Err(Unsendable::Failed(why)) => {
-                    self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
+                    self.gates.note_nothing(item.delivery.integration, self.ports.clock.now()).await;
                     Outcome::Failed { reason: reason(&why) }
                 }
                 Err(Unsendable::Feed(error)) => {
-                    self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
+                    self.gates.note_nothing(item.delivery.integration, self.ports.clock.now()).await;
                     self.without_feed(item, &error)
                 }
                 Err(Unsendable::Later(error)) => {
-                    self.breaker.note_nothing(item.delivery.integration, self.ports.clock.now());
+                    self.gates.note_nothing(item.delivery.integration, self.ports.clock.now()).await;
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "a mail could not be put together"
@@ -336,23 +372,6 @@ impl Deliveries {
         store.commit().await
     }
 
-    fn gates(&self, providers: &HashMap<IntegrationId, Provider>, now: Timestamp) -> Gates {
-        let mut gates = Gates::default();
-        for (id, provider) in providers {
-            match self.breaker.passage(*id, provider.version, now) {
-                Passage::Free => {}
-                Passage::Trial => {
-                    gates.trials.insert(*id);
-                }
-                Passage::Barred(until) => {
-                    gates.barred.push(*id);
-                    gates.next = earlier(gates.next, Some(until));
-                }
-            }
-        }
-        gates
-    }
-
     async fn configuration(
         &self,
         id: &WorkspaceId,
@@ -361,6 +380,8 @@ impl Deliveries {
         let workspace = active_workspace(self.ports.broker.as_ref(), id, purpose).await?;
         let mut system = self.ports.broker.read_system(purpose).await?;
         let integrations = system.integrations(std::slice::from_ref(id)).await?;
+        let ids: Vec<_> = integrations.iter().map(|integration| integration.id).collect();
+        self.gates.learn(system.as_mut(), &ids).await?;
         drop(system);
         let vault = self.ports.vault.as_ref();
         let unreadable = |e| StoreError::Internal(Box::new(e));
@@ -431,12 +452,12 @@ impl Deliveries {
         let (integration, now) = (item.delivery.integration, self.ports.clock.now());
         match &sent {
             Ok(()) | Err(SendError::Refused { .. } | SendError::Deferred { .. }) => {
-                self.breaker.note(integration, provider.version, Sign::Works, now);
+                self.gates.note(integration, provider.version, Sign::Works, now).await;
             }
             Err(SendError::Provider { .. } | SendError::Unconfirmed { .. }) => {
-                self.breaker.note(integration, provider.version, Sign::Fails, now);
+                self.gates.note(integration, provider.version, Sign::Fails, now).await;
             }
-            Err(SendError::Malformed { .. }) => self.breaker.note_nothing(integration, now),
+            Err(SendError::Malformed { .. }) => self.gates.note_nothing(integration, now).await,
         }
         match sent {
             Ok(()) => Outcome::Sent,
@@ -532,32 +553,6 @@ impl Item {
             utm.content = self.delivery.template.to_string();
         }
         utm
-    }
-}
-
-/// Which providers may be used.
-#[derive(Default)]
-struct Gates {
-    /// Those that are left alone.
-    barred: Vec<IntegrationId>,
-    /// When the first of them may be tried.
-    next: Option<Timestamp>,
-    /// Those that take one mail, to try them.
-    trials: HashSet<IntegrationId>,
-}
-
-impl Gates {
-    /// Leaves one delivery for each provider that is tried; answers the others, taken out of the list.
-    fn keep_one_trial(&self, claimed: &mut Vec<Delivery>) -> Vec<MessageId> {
-        let (mut tried, mut over) = (HashSet::new(), Vec::new());
-        claimed.retain(|delivery| {
-            let keep = !self.trials.contains(&delivery.integration) || tried.insert(delivery.integration);
-            if !keep {
-                over.push(delivery.message.clone());
-            }
-            keep
-        });
-        over
     }
 }
 

@@ -109,6 +109,18 @@ impl Work {
         system.due_work(now, limit).await
     }
 
+    /// Every entry behind which unheard work may be: those that are due, and those that are only kept
+    /// because they were looked at between promise and commit. The longest due first.
+    ///
+    /// # Errors
+    /// When the system database cannot be read.
+    #[tracing::instrument(name = "work.recent", skip_all)]
+    pub async fn recent(&self, limit: usize) -> Result<Vec<WorkItem>, StoreError> {
+        let until = self.clock.now() + Self::GRACE;
+        let mut system = self.broker.read_system(Purpose::background("work.recent")).await?;
+        system.due_work(until, limit).await
+    }
+
     fn promised(&self) -> std::sync::MutexGuard<'_, HashMap<(WorkspaceId, WorkKind), Timestamp>> {
         self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }

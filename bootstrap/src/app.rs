@@ -16,7 +16,7 @@ use poem::{EndpointExt as _, Response, endpoint::BoxEndpoint};
 use ports::Ports;
 use smtp::MailRouter;
 use std::{net::SocketAddr, sync::Arc};
-use store::StoreBroker;
+use store::{StoreBroker, WorkChannel};
 use tokio::net::TcpListener;
 use worker::{Wakeup, Worker};
 
@@ -31,6 +31,7 @@ pub struct App {
     endpoint: BoxEndpoint<'static, Response>,
     gate: ShutdownGate,
     tracking: Arc<Tracking>,
+    channel: Option<Arc<WorkChannel>>,
 }
 
 impl App {
@@ -54,6 +55,7 @@ impl App {
             users: ports.users(),
             broadcasts: ports.broadcasts(),
             tracking: ports.tracking.clone(),
+            channel: ports.channel.clone(),
             mailers: [ports.smtp.clone(), ports.system_smtp.clone()],
             store: ports.store,
             settings,

@@ -5,6 +5,7 @@
 
 pub mod attachments;
 pub mod broadcasts;
+pub mod circuits;
 pub mod contacts;
 pub mod data_feeds;
 pub mod deliveries;
@@ -18,6 +19,7 @@ pub mod languages;
 pub mod lists;
 pub mod mail_name;
 pub mod messages;
+pub mod pace;
 pub mod permissions;
 pub mod publications;
 pub mod secret;

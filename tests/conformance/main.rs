@@ -7,6 +7,7 @@ mod contacts;
 mod contacts_filter;
 mod deliveries;
 mod feedback;
+mod gates;
 mod idempotency;
 mod integrations;
 mod lists;

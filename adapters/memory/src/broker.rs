@@ -13,7 +13,10 @@ use async_trait::async_trait;
 use domain::{ids::WorkspaceId, workspaces::WorkspaceState as Standing};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// A system database and any number of workspace databases in memory. Clones share them.
@@ -26,6 +29,7 @@ pub struct MemoryBroker(Arc<Databases>);
 #[derive(Default)]
 struct Databases {
     system: Arc<Room<SystemState>>,
+    system_leases: AtomicUsize,
     workspaces: Mutex<BTreeMap<WorkspaceId, Arc<Room<WorkspaceState>>>>,
 }
 
@@ -34,6 +38,12 @@ impl MemoryBroker {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How often the system database was lent.
+    #[must_use]
+    pub fn system_leases(&self) -> usize {
+        self.0.system_leases.load(Ordering::SeqCst)
     }
 
     /// The directory decides: without an active entry no database is lent.
@@ -55,10 +65,12 @@ impl ConnectionBroker for MemoryBroker {
     }
 
     async fn read_system(&self, _: Purpose) -> Result<Box<dyn SystemStore>, StoreError> {
+        self.0.system_leases.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(MemorySession::to_read(Arc::clone(&self.0.system))))
     }
 
     async fn write_system(&self, _: Purpose) -> Result<Box<dyn SystemUnitOfWork>, StoreError> {
+        self.0.system_leases.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(MemorySession::to_write(Arc::clone(&self.0.system)).await?))
     }
 }

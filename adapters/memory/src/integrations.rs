@@ -1,7 +1,7 @@
 //! Integrations of workspaces.
 
 use crate::{MemorySession, state::SystemState};
-use application::ports::{IntegrationStore, StoreError};
+use application::ports::{Gate, GateStore, IntegrationStore, StoreError};
 use async_trait::async_trait;
 use domain::{
     ids::{IntegrationId, WorkspaceId},
@@ -33,6 +33,7 @@ impl IntegrationStore for MemorySession<SystemState> {
             Entry::Occupied(_) => Err(StoreError::Duplicate),
             Entry::Vacant(place) => {
                 place.insert(integration.clone());
+                state.gates.insert(integration.id, Gate::unused(integration.id));
                 Ok(())
             }
         })
@@ -56,8 +57,30 @@ impl IntegrationStore for MemorySession<SystemState> {
             let is_there = state.integrations.get(&id).is_some_and(|i| i.workspace == *workspace);
             if is_there {
                 state.integrations.remove(&id);
+                state.gates.remove(&id);
             }
             Ok(is_there)
+        })
+    }
+}
+
+#[async_trait]
+impl GateStore for MemorySession<SystemState> {
+    async fn gates(&mut self, integrations: &[IntegrationId]) -> Result<Vec<Gate>, StoreError> {
+        self.look(|state| integrations.iter().filter_map(|id| state.gates.get(id).copied()).collect())
+    }
+
+    async fn gates_for_update(&mut self, integrations: &[IntegrationId]) -> Result<Vec<Gate>, StoreError> {
+        // A unit of work is alone from its beginning.
+        self.gates(integrations).await
+    }
+
+    async fn update_gate(&mut self, gate: &Gate) -> Result<(), StoreError> {
+        self.change(|state| {
+            if let Some(kept) = state.gates.get_mut(&gate.integration) {
+                *kept = *gate;
+            }
+            Ok(())
         })
     }
 }

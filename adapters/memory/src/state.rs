@@ -1,6 +1,6 @@
 //! What the databases hold.
 
-use application::ports::{WorkItem, WorkKind};
+use application::ports::{Gate, WorkItem, WorkKind};
 use domain::{
     Timestamp,
     broadcasts::{Broadcast, Recipient},
@@ -58,6 +58,7 @@ pub struct SystemState {
     pub(crate) members: BTreeMap<(WorkspaceId, UserId), Member>,
     pub(crate) invitations: BTreeMap<InvitationId, Invitation>,
     pub(crate) integrations: BTreeMap<IntegrationId, Integration>,
+    pub(crate) gates: BTreeMap<IntegrationId, Gate>,
     pub(crate) work: HashMap<(WorkspaceId, WorkKind), WorkItem>,
 }
 

@@ -72,4 +72,7 @@ impl WorkSignal for RecordingSignal {
     fn notify(&self, workspace: &WorkspaceId, kind: WorkKind) {
         locked(&self.0).push((workspace.clone(), kind));
     }
+
+    /// There is no other process.
+    fn missed(&self) {}
 }

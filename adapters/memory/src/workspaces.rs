@@ -74,6 +74,7 @@ impl WorkspaceDirectory for MemorySession<SystemState> {
             state.members.retain(|(workspace, _), _| workspace != id);
             state.invitations.retain(|_, i| i.workspace != *id);
             state.integrations.retain(|_, i| i.workspace != *id);
+            state.gates.retain(|id, _| state.integrations.contains_key(id));
             state.work.retain(|(workspace, _), _| workspace != id);
             Ok(true)
         })

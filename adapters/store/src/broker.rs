@@ -11,6 +11,7 @@ mod tests;
 pub use migrate::MigrationProgress;
 
 use crate::{
+    channel::WorkChannel,
     config::{Cluster, Config, ConfigError, Engine},
     connector::{EngineConnector, Names, PostgresConnector},
     entity::workspace,
@@ -23,7 +24,8 @@ use ::broker::{
     Access, Broker, BrokerError, BrokerStats, LeaseOptions, ShutdownReport, StatsPage, WorkspaceKey,
 };
 use application::ports::{
-    Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork, WorkspaceStore,
+    Class, ConnectionBroker, Purpose, StoreError, SystemStore, SystemUnitOfWork, UnitOfWork, WorkSignal,
+    WorkspaceStore,
 };
 use async_trait::async_trait;
 use cluster::Membership;
@@ -47,6 +49,9 @@ pub struct StoreBroker {
     statement_timeout: Duration,
     background_timeout: Duration,
     budget_clamp: bool,
+    /// Connections of the budget that are never lent.
+    own: u32,
+    hears_others: bool,
     fence: Fence,
     membership: Option<Arc<Membership>>,
 }
@@ -63,9 +68,8 @@ impl StoreBroker {
         config.check()?;
         let mut limits = config.limits.clone();
         limits.single_writer = matches!(config.engine, Engine::Sqlite(_));
-        // One connection is the connector's own: it asks the server which sessions have ended, or
-        // makes a file.
-        limits.share = Some(limits.effective_share() - 1);
+        let own = config.own_connections();
+        limits.share = Some(limits.effective_share().saturating_sub(own));
         let naming = match &config.engine {
             Engine::Sqlite(_) => Naming::Plain,
             Engine::Postgres(server) => Naming::Prefixed(Arc::from(server.prefix.as_str())),
@@ -81,6 +85,7 @@ impl StoreBroker {
                 Arc::clone(server),
                 fence.clone(),
                 Arc::clone(&instance),
+                own,
                 ttl,
             ))),
             _ => None,
@@ -94,6 +99,8 @@ impl StoreBroker {
             statement_timeout: config.statement_timeout,
             background_timeout: config.statement_timeout_background,
             budget_clamp: config.budget_clamp,
+            own,
+            hears_others: config.hears_others(),
             fence,
             membership,
         })
@@ -130,6 +137,15 @@ impl StoreBroker {
     #[must_use]
     pub fn stats(&self, page: StatsPage) -> BrokerStats {
         self.broker.stats(page)
+    }
+
+    /// How processes on one server tell each other of work, besides waking whoever does it here.
+    /// `None` for files, which belong to one process. To be called once.
+    #[must_use]
+    pub fn work_channel(&self, here: Arc<dyn WorkSignal>) -> Option<WorkChannel> {
+        let EngineConnector::Postgres(server) = &self.connector else { return None };
+        let (instance, fence) = (Arc::clone(&self.instance), self.fence.clone());
+        Some(WorkChannel::new(Arc::clone(server), instance, fence, self.hears_others, here))
     }
 
     pub(crate) fn instance(&self) -> &str {

@@ -26,6 +26,9 @@ pub struct Config {
     pub budget_clamp: bool,
     /// How processes share the budget; `None` when this is the only one.
     pub cluster: Option<Cluster>,
+    /// Whether it is told of work that other processes on the same server commit. Takes a connection
+    /// of the budget; files belong to one process and need none.
+    pub listens: bool,
 }
 
 impl Config {
@@ -42,7 +45,18 @@ impl Config {
             statement_cache: 128,
             budget_clamp: false,
             cluster: None,
+            listens: false,
         }
+    }
+
+    /// Connections of the budget that are never lent: one asks the server which sessions have ended, or
+    /// makes a file; one waits for what other processes tell.
+    pub(crate) fn own_connections(&self) -> u32 {
+        1 + u32::from(self.hears_others())
+    }
+
+    pub(crate) fn hears_others(&self) -> bool {
+        self.listens && matches!(self.engine, Engine::Postgres(_))
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

@@ -1,10 +1,12 @@
 //! One connection of either engine behind SeaORM: no pool, no ping, closed when we say so.
 
+mod listener;
 mod postgres;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use listener::Listener;
 pub(crate) use postgres::{Lane, PostgresLink};
 pub(crate) use sqlite::SqliteLink;
 

@@ -1,5 +1,6 @@
 //! Rows of the system database, as SeaORM sees them.
 
+pub(crate) mod gate;
 pub(crate) mod integration;
 pub(crate) mod invitation;
 pub(crate) mod member;

@@ -1,6 +1,7 @@
 //! Keeps everything in PostgreSQL or SQLite, over connections lent by the broker.
 
 mod broker;
+mod channel;
 mod config;
 mod connection;
 mod connector;
@@ -17,4 +18,5 @@ mod testing;
 mod workspace;
 
 pub use broker::{MigrationProgress, StoreBroker};
+pub use channel::WorkChannel;
 pub use config::{Cluster, Config, ConfigError, Engine, PostgresServer, SqliteFiles, TlsMode};

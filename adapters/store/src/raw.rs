@@ -24,7 +24,7 @@ pub struct RawBroker {
 pub struct RawLease(broker::Lease<EngineConnector>);
 
 impl RawBroker {
-    /// Opens nothing. As for the store, one connection of the budget is the connector's own.
+    /// Opens nothing. As for the store, connections that are the connector's own are not lent.
     ///
     /// # Errors
     /// When the configuration cannot be used.
@@ -34,7 +34,7 @@ impl RawBroker {
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
         let mut limits = config.limits.clone();
-        limits.share = Some(limits.effective_share() - 1);
+        limits.share = Some(limits.effective_share() - config.own_connections());
         let names = Names::new();
         let connector = EngineConnector::new(config, names.clone(), Fence::open());
         Ok(Self { broker: Broker::new(limits, connector.clone())?, connector, names })

@@ -1,5 +1,6 @@
 //! The stores of the system database.
 
+mod gates;
 mod integrations;
 mod members;
 mod users;

@@ -39,7 +39,7 @@ pub struct Config {
     pub workspaces_at_once: usize,
     /// Mails of one workspace that are handed over at the same time.
     pub mails_at_once: usize,
-    /// How often the index is read for work that became due or was promised by another process.
+    /// How often the index is read for work that became due, or of which nothing was heard.
     pub poll: Duration,
     /// Entries read from the index at once.
     pub poll_size: usize,
@@ -159,8 +159,12 @@ impl Worker {
                 },
                 () = stop.asked(), if !stop.is_asked() => {}
                 () = self.wakeup.woken() => {
-                    for (workspace, kind) in self.wakeup.drain() {
+                    let calls = self.wakeup.drain();
+                    for (workspace, kind) in calls.places {
                         turns.add(workspace, kind);
+                    }
+                    if calls.missed {
+                        self.catch_up(&mut turns).await;
                     }
                 }
                 () = tokio::time::sleep_until(turns.next_moment(Instant::now(), next_poll)), if !stop.is_asked() => {
@@ -174,11 +178,24 @@ impl Worker {
     }
 
     async fn poll(&self, turns: &mut Turns) {
-        match self.duties.work.due(self.config.poll_size).await {
-            Ok(items) => items.into_iter().for_each(|item| turns.add_seen(item)),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the work index cannot be read");
-            }
+        add_seen(turns, self.duties.work.due(self.config.poll_size).await);
+    }
+
+    /// Looks wherever another process may have committed work unheard. What is beyond the first
+    /// entries is found by polling, or when its grace ends.
+    async fn catch_up(&self, turns: &mut Turns) {
+        add_seen(turns, self.duties.work.recent(CATCH_UP).await);
+    }
+}
+
+/// Entries that are read at once after signals may have been missed.
+const CATCH_UP: usize = 10_000;
+
+fn add_seen(turns: &mut Turns, read: Result<Vec<WorkItem>, StoreError>) {
+    match read {
+        Ok(items) => items.into_iter().for_each(|item| turns.add_seen(item)),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the work index cannot be read");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Leases of database connections, and what can go wrong with them.
 
 use super::{
-    AttachmentStore, BroadcastStore, ContactStore, DeliveryStore, FeedbackStore, IdempotencyStore,
+    AttachmentStore, BroadcastStore, ContactStore, DeliveryStore, FeedbackStore, GateStore, IdempotencyStore,
     IntegrationStore, ListStore, MemberStore, MessageStore, NotificationStore, PublicationStore,
     TemplateStore, TrackingStore, UserStore, WorkStore, WorkspaceDirectory,
 };
@@ -117,7 +117,7 @@ pub trait UnitOfWork: WorkspaceStore {
 
 /// A leased connection to the system database. Dropping it gives the connection back.
 pub trait SystemStore:
-    UserStore + WorkspaceDirectory + MemberStore + IntegrationStore + WorkStore + Send
+    UserStore + WorkspaceDirectory + MemberStore + IntegrationStore + GateStore + WorkStore + Send
 {
 }
 

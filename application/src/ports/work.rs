@@ -72,8 +72,12 @@ pub trait WorkStore {
     ) -> Result<bool, StoreError>;
 }
 
-/// Wakes whoever does the work in this process.
+/// Wakes whoever does the work.
 pub trait WorkSignal: Send + Sync {
     /// Work of this kind was committed in this workspace.
     fn notify(&self, workspace: &WorkspaceId, kind: WorkKind);
+
+    /// What other processes committed may have gone unheard: the index is to be looked through, as
+    /// [`crate::work::Work::recent`] does.
+    fn missed(&self);
 }

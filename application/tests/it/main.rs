@@ -13,6 +13,7 @@ mod contacts;
 mod data_feeds;
 mod deliveries;
 mod feedback;
+mod gates;
 mod integrations;
 mod lists;
 mod members;

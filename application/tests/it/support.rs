@@ -216,16 +216,7 @@ impl Stage {
             feeds: asking.clone(),
             contact_tokens: Arc::new(PlainContactTokens::default()),
         };
-        let config = DeliveryConfig {
-            endpoint: "https://mail.acme.example".into(),
-            lease: Duration::minutes(5),
-            batch: 50,
-            retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
-            key_retention: Duration::days(30),
-            retry_unknown,
-            breaker: BreakerPolicy::default(),
-        };
-        let deliveries = Arc::new(Deliveries::new(ports, config));
+        let deliveries = Arc::new(Deliveries::new(ports, config(retry_unknown)));
         Self {
             contacts: Contacts::new(shared.clone(), time.clone()),
             lists: Lists::new(shared.clone(), time.clone()),
@@ -288,6 +279,27 @@ impl Stage {
         }
     }
 
+    /// A process of several that deliver for this installation.
+    pub fn another_process(&self) -> Deliveries {
+        let ports = DeliveryPorts {
+            feeds: Arc::new(Feeds::new(
+                Arc::new(self.feeds.clone()),
+                Arc::new(PlainVault::with_key("installation")),
+                Arc::new(self.clock.clone()),
+            )),
+            broker: Arc::new(self.broker.clone()),
+            clock: Arc::new(self.clock.clone()),
+            random: Arc::new(FixedRandom::default()),
+            vault: Arc::new(PlainVault::with_key("installation")),
+            mailer: Arc::new(self.mailer.clone()),
+            renderer: Arc::new(self.renderer.clone()),
+            ids: Arc::new(SequentialIds::new()),
+            tracking_tokens: Arc::new(PlainTrackingTokens::default()),
+            contact_tokens: Arc::new(PlainContactTokens::default()),
+        };
+        Deliveries::new(ports, DeliveryConfig { several_processes: true, ..config(false) })
+    }
+
     pub fn clock_now(&self) -> Timestamp {
         use application::ports::Clock as _;
         self.clock.now()
@@ -300,7 +312,7 @@ impl Stage {
         stage
     }
 
-    async fn furnish(&self) {
+    pub async fn furnish(&self) {
         let draft = mail("Hello {{ contact.first_name }}", "<mj-text>{{ code }}</mj-text>");
         self.templates.create(&owner(), draft).await.unwrap();
         self.transactional.create(&owner(), notification_draft()).await.unwrap();
@@ -341,6 +353,19 @@ impl Stage {
             tried += settled.len();
             self.deliveries.record(&batch, &settled).await.unwrap();
         }
+    }
+}
+
+fn config(retry_unknown: bool) -> DeliveryConfig {
+    DeliveryConfig {
+        endpoint: "https://mail.acme.example".into(),
+        lease: Duration::minutes(5),
+        batch: 50,
+        retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
+        key_retention: Duration::days(30),
+        retry_unknown,
+        breaker: BreakerPolicy::default(),
+        several_processes: false,
     }
 }
 

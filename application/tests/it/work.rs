@@ -85,3 +85,15 @@ async fn promises_in_quick_succession_share_an_entry() {
     promise_and_commit(&stage).await;
     assert_eq!(due(&stage).await, [first]);
 }
+
+#[tokio::test]
+async fn what_was_looked_at_before_its_commit_is_found_again_by_looking_around() {
+    let stage = Stage::new().await;
+    let purpose = Purpose::interactive("test");
+    let promise = stage.work.promise(&workspace(), KIND, purpose).await.unwrap();
+    let seen = due(&stage).await.remove(0);
+    stage.work.conclude(&seen, None).await.unwrap();
+    promise.commit(stage.broker.write(&workspace(), purpose).await.unwrap()).await.unwrap();
+    assert!(due(&stage).await.is_empty(), "it is kept until its grace ends");
+    assert_eq!(stage.work.recent(10).await.unwrap().len(), 1);
+}

@@ -20,7 +20,7 @@ use application::{
     members::Members,
     messages::Messages,
     platform::{Environment, Installation, Platform},
-    ports::{MailRoute, Mailbox, Mailer},
+    ports::{MailRoute, Mailbox, Mailer, WorkSignal},
     publications::Publications,
     rate_limit::RateLimiter,
     readiness::Readiness,
@@ -46,7 +46,7 @@ use providers::{HttpMailer, HttpRegistrar, SignedFeedback};
 use render::MjmlRenderer;
 use smtp::{MailNotices, MailRouter};
 use std::sync::Arc;
-use store::{Engine, PostgresServer, SqliteFiles, StoreBroker, TlsMode};
+use store::{Engine, PostgresServer, SqliteFiles, StoreBroker, TlsMode, WorkChannel};
 use worker::{Wakeup, Worker};
 
 /// The port of implicit TLS (RFC 8314).
@@ -79,12 +79,19 @@ pub(super) struct Ports {
     sites: SiteCache,
     pub(super) tracking: Arc<Tracking>,
     contact_tokens: Arc<HmacContactTokens>,
+    /// How processes tell each other of work; only on a server.
+    pub(super) channel: Option<Arc<WorkChannel>>,
 }
 
 impl Ports {
     pub(super) fn new(settings: &Settings, secret_key: Secret, wakeup: Arc<Wakeup>) -> anyhow::Result<Self> {
         let store = StoreBroker::new(&store_config(settings))?;
         let broker = Arc::new(store.clone());
+        let channel = store.work_channel(wakeup.clone()).map(Arc::new);
+        let signal: Arc<dyn WorkSignal> = match &channel {
+            Some(channel) => channel.clone(),
+            None => wakeup,
+        };
         let clock = Arc::new(SystemClock);
         let router = |allow_private_hosts| {
             let mut config =
@@ -138,13 +145,14 @@ impl Ports {
             signed: Arc::new(signed),
             registrar: Arc::new(registrar),
             renderer,
-            work: Arc::new(Work::new(broker, clock, wakeup)),
+            work: Arc::new(Work::new(broker, clock, signal)),
             feeds,
             retention,
             sites,
             deliveries,
             tracking,
             contact_tokens,
+            channel,
         })
     }
 
@@ -285,6 +293,7 @@ fn deliveries(
         retry_unknown: settings.retry_unknown,
         key_retention: retention.keys,
         breaker: breaker(settings.breaker_pause),
+        several_processes: matches!(settings.database, Database::PostgreSql(_)),
     };
     let ports = DeliveryPorts {
         broker: broker.clone(),
@@ -330,6 +339,7 @@ fn store_config(settings: &Settings) -> store::Config {
         statement_timeout: settings.sessions.statement_timeout,
         statement_timeout_background: settings.sessions.statement_timeout_background,
         budget_clamp: settings.budget_clamp,
+        listens: settings.worker_enabled,
         cluster: settings.cluster.map(|cluster| store::Cluster { ttl: cluster.ttl }),
         idle_in_transaction_timeout: settings.sessions.idle_in_transaction_timeout,
         statement_cache: usize::try_from(settings.sessions.statement_cache).unwrap_or(usize::MAX),

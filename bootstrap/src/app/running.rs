@@ -6,7 +6,7 @@ use http_api::ShutdownGate;
 use poem::{Server, listener::TcpAcceptor};
 use smtp::MailRouter;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use store::StoreBroker;
+use store::{StoreBroker, WorkChannel};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 use worker::Stop;
 
@@ -27,6 +27,8 @@ pub struct Running {
     gate: ShutdownGate,
     mailers: [Arc<MailRouter>; 2],
     tracking: Arc<Tracking>,
+    channel: Option<Arc<WorkChannel>>,
+    telling: JoinSet<()>,
     store: StoreBroker,
 }
 
@@ -48,8 +50,23 @@ impl Running {
             let stop = stop_working.clone();
             working.spawn(async move { worker.run(stop).await });
         }
-        let (gate, mailers, tracking, store) = (app.gate, app.mailers, app.tracking, app.store);
-        Ok(Self { address, stop_serving, stop_working, serving, working, gate, mailers, tracking, store })
+        let mut telling = JoinSet::new();
+        if let Some(channel) = app.channel.clone() {
+            telling.spawn(async move { channel.run().await });
+        }
+        Ok(Self {
+            address,
+            stop_serving,
+            stop_working,
+            serving,
+            working,
+            gate: app.gate,
+            mailers: app.mailers,
+            tracking: app.tracking,
+            channel: app.channel,
+            telling,
+            store: app.store,
+        })
     }
 
     /// Where it listens.
@@ -85,6 +102,10 @@ impl Running {
         }
         while self.working.join_next().await.is_some() {}
         self.tracking.finish().await;
+        if let Some(channel) = &self.channel {
+            channel.stop();
+        }
+        while self.telling.join_next().await.is_some() {}
         for mailer in &self.mailers {
             mailer.close().await;
         }

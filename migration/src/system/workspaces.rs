@@ -3,7 +3,7 @@
 use super::{belongs_to, index, json, moment, text, text_if_any, uuid};
 use sea_orm::{
     DbBackend,
-    sea_query::{Index, Table, TableCreateStatement},
+    sea_query::{ColumnDef, Index, Table, TableCreateStatement},
 };
 
 pub(super) fn create(backend: DbBackend) -> Vec<String> {
@@ -22,6 +22,7 @@ pub(super) fn create(backend: DbBackend) -> Vec<String> {
         backend.build(&one_per_address).sql,
         backend.build(&integrations(backend)).sql,
         backend.build(&index("integrations_workspace_id", "integrations", "workspace_id")).sql,
+        backend.build(&gates()).sql,
     ]
 }
 
@@ -67,6 +68,24 @@ fn invitations(backend: DbBackend) -> TableCreateStatement {
         .col(moment("created_at"))
         .col(moment("updated_at"))
         .foreign_key(&mut belongs_to("workspace_invitations", "workspace_id", "workspaces"))
+        .take()
+}
+
+/// How far the rate of a provider is used up and whether it works: small rows, as they change often.
+fn gates() -> TableCreateStatement {
+    let moment_if_any = |name: &'static str| ColumnDef::new(name).timestamp_with_time_zone().take();
+    let number = |name: &'static str| ColumnDef::new(name).big_integer().not_null().take();
+    Table::create()
+        .table("integration_gates")
+        .col(uuid("integration_id").primary_key())
+        .col(moment("full_at"))
+        .col(number("per_minute"))
+        .col(moment_if_any("circuit_version"))
+        .col(number("failures"))
+        .col(number("trips"))
+        .col(moment_if_any("open_until"))
+        .col(ColumnDef::new("on_trial").boolean().not_null())
+        .foreign_key(&mut belongs_to("integration_gates", "integration_id", "integrations"))
         .take()
 }
 

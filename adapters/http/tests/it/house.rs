@@ -185,6 +185,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> (Features, Broadcasts)
         key_retention: month,
         retry_unknown: false,
         breaker: BreakerPolicy::default(),
+        several_processes: false,
     };
     let deliveries = Arc::new(Deliveries::new(ports, config));
     let broadcasts = || {

@@ -63,8 +63,9 @@ impl Allowance {
         Ok(Self { role, system: limit("system")?, workspace: limit("workspace")? })
     }
 
-    /// The limits to use: those asked for, or smaller ones if that is wanted.
-    fn fit(&self, asked: &Limits, clamp: bool) -> Result<Limits, TooFew> {
+    /// The limits to use: those asked for, or smaller ones if that is wanted. `own` connections are never
+    /// lent.
+    fn fit(&self, asked: &Limits, own: u32, clamp: bool) -> Result<Limits, TooFew> {
         let mut limits = asked.clone();
         let (budget, given) = (asked.max_connections, self.role);
         if budget > given {
@@ -72,8 +73,7 @@ impl Allowance {
                 return Err(TooFew::Role { budget, given });
             }
             limits.max_connections = given;
-            // One is the connector's own.
-            limits.share = Some(asked.effective_share().min(given.saturating_sub(1)));
+            limits.share = Some(asked.effective_share().min(given.saturating_sub(own)));
             if let Err(problems) = limits.validate() {
                 let problem = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
                 return Err(TooFew::Useless { given, problem });
@@ -81,7 +81,7 @@ impl Allowance {
         }
         let reserve = limits.effective_system_reserve();
         match self.system {
-            Some(given) if given < reserve + 1 => Err(TooFew::System { reserve, given }),
+            Some(given) if given < reserve + own => Err(TooFew::System { reserve, given }),
             _ => Ok(limits),
         }
     }
@@ -96,7 +96,7 @@ impl StoreBroker {
         let allowance = server.maintenance().with_session(question).await.map_err(store_error)?;
         let asked = self.broker.limits();
         let fitting = allowance
-            .fit(&asked, self.budget_clamp)
+            .fit(&asked, self.own, self.budget_clamp)
             .map_err(|too_few| StoreError::Internal(Box::new(too_few)))?;
         let cap = fitting.max_connections_per_workspace;
         if let Some(given) = allowance.workspace.filter(|given| *given < cap) {
@@ -128,33 +128,33 @@ mod tests {
 
     #[test]
     fn a_budget_that_can_be_had_stays_as_it_is() {
-        assert_eq!(PLENTY.fit(&asked(97), false), Ok(asked(97)));
+        assert_eq!(PLENTY.fit(&asked(97), 1, false), Ok(asked(97)));
     }
 
     #[test]
     fn a_budget_that_cannot_be_had_is_refused_with_both_numbers() {
-        let refused = PLENTY.fit(&asked(98), false).unwrap_err();
+        let refused = PLENTY.fit(&asked(98), 1, false).unwrap_err();
         assert_eq!(refused, TooFew::Role { budget: 98, given: 97 });
         assert!(refused.to_string().contains("is 98") && refused.to_string().contains("role 97"));
     }
 
     #[test]
     fn a_budget_that_cannot_be_had_is_lowered_on_demand() {
-        let limits = PLENTY.fit(&asked(120), true).unwrap();
+        let limits = PLENTY.fit(&asked(120), 1, true).unwrap();
         assert_eq!((limits.max_connections, limits.share), (97, Some(96)));
     }
 
     #[test]
     fn too_few_to_work_with_are_refused_in_any_case() {
         let few = Allowance { role: 19, ..PLENTY };
-        assert!(matches!(few.fit(&asked(100), true), Err(TooFew::Useless { given: 19, .. })));
+        assert!(matches!(few.fit(&asked(100), 1, true), Err(TooFew::Useless { given: 19, .. })));
     }
 
     #[test]
     fn the_system_database_must_take_the_reserve() {
         let tight = Allowance { system: Some(9), ..PLENTY };
-        assert_eq!(tight.fit(&asked(97), true), Err(TooFew::System { reserve: 9, given: 9 }));
-        assert!(Allowance { system: Some(10), ..PLENTY }.fit(&asked(97), true).is_ok());
+        assert_eq!(tight.fit(&asked(97), 1, true), Err(TooFew::System { reserve: 9, given: 9 }));
+        assert!(Allowance { system: Some(10), ..PLENTY }.fit(&asked(97), 1, true).is_ok());
     }
 
     #[tokio::test]

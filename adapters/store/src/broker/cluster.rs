@@ -23,6 +23,8 @@ pub(super) struct Membership {
     server: Arc<PostgresConnector>,
     fence: Fence,
     instance: Arc<str>,
+    /// Connections that are never lent.
+    own: u32,
     ttl: Duration,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -34,7 +36,7 @@ struct Standing {
     floor: u32,
     /// What the table says, as far as is known; zero outside.
     share: u32,
-    /// What the broker keeps to, its own connection included; at most the share.
+    /// What the broker keeps to, those that are never lent included; at most the share.
     limit: u32,
     wanted: f64,
     /// When the others take this process for dead.
@@ -59,9 +61,10 @@ impl Membership {
         server: Arc<PostgresConnector>,
         fence: Fence,
         instance: Arc<str>,
+        own: u32,
         ttl: Duration,
     ) -> Self {
-        Self { broker, server, fence, instance, ttl, task: Mutex::new(None) }
+        Self { broker, server, fence, instance, own, ttl, task: Mutex::new(None) }
     }
 
     /// Waits for a share, and sees to it from then on. Does nothing the second time.
@@ -121,8 +124,8 @@ impl Membership {
     fn standing(&self) -> Standing {
         let limits = self.broker.limits();
         let rules = ClusterRules { budget: limits.max_connections, ttl: self.ttl };
-        // The smallest reserve, the cap, and the one that asks for proofs.
-        let floor = limits.system_reserve.unwrap_or(5) + limits.max_connections_per_workspace + 1;
+        // The smallest reserve, the cap, and those that are never lent.
+        let floor = limits.system_reserve.unwrap_or(5) + limits.max_connections_per_workspace + self.own;
         let (share, limit, stopped) = (0, 0, true);
         Standing { rules, floor, share, limit, wanted: f64::from(floor), expires: Instant::now(), stopped }
     }
@@ -130,9 +133,9 @@ impl Membership {
     /// Lets this process be heard of, and does what it is told.
     async fn beat(&self, standing: &mut Standing) -> Result<(), Trouble> {
         let stats = self.broker.stats(StatsPage { limit: 0, ..StatsPage::default() });
-        let wanted = f64::from(stats.total_in_use + stats.waiters + 1);
+        let wanted = f64::from(stats.total_in_use + stats.waiters + self.own);
         standing.wanted = standing.wanted.mul_add(0.75, wanted * 0.25);
-        let held = stats.total_open + 1;
+        let held = stats.total_open + self.own;
         if standing.share == 0 && stats.total_open > 0 {
             // Outside, and still closing.
             return Ok(());
@@ -186,7 +189,7 @@ impl Membership {
         }
         if standing.limit != target {
             let mut limits = self.broker.limits();
-            limits.share = Some(target - 1);
+            limits.share = Some(target.saturating_sub(self.own));
             match self.broker.reconfigure(limits) {
                 Ok(()) => {
                     tracing::info!(from = standing.limit, to = target, "this process has another share");

@@ -38,6 +38,7 @@ pub(crate) enum Lane {
     System,
     Workspace,
     Maintenance,
+    Listener,
 }
 
 impl PostgresLink {
@@ -80,18 +81,24 @@ impl PostgresLink {
 
     /// A name for a session that none of this process had before; another process has another
     /// instance. So a session is known without asking for its process at the server.
-    fn name(&self, lane: Lane) -> ServerSide {
+    pub(super) fn name(&self, lane: Lane) -> ServerSide {
         static SESSIONS: AtomicU64 = AtomicU64::new(1);
         let lane = match lane {
             Lane::System => "system",
             Lane::Workspace => "workspace",
             Lane::Maintenance => "maintenance",
+            Lane::Listener => "listener",
         };
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         ServerSide(format!("{}/{lane}/{number}", self.application).into())
     }
 
-    fn options(&self, database: &str, server: &ServerSide, notices_our_end: bool) -> PgConnectOptions {
+    pub(super) fn options(
+        &self,
+        database: &str,
+        server: &ServerSide,
+        notices_our_end: bool,
+    ) -> PgConnectOptions {
         let mut settings = vec![
             ("statement_timeout", self.statement_timeout.as_millis().to_string()),
             ("idle_in_transaction_session_timeout", self.idle_in_transaction_timeout.as_millis().to_string()),

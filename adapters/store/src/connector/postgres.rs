@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Config, PostgresServer},
-    connection::{Connection, Lane, PostgresLink},
+    connection::{Connection, Lane, Listener, PostgresLink},
     failure::store_error,
     fence::Fence,
 };
@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Opens sessions of one server.
 pub(crate) struct PostgresConnector {
@@ -87,6 +87,30 @@ impl PostgresConnector {
             return Err(OpenError { failure: OpenFailure::Other, proof: self.close(connection).await });
         }
         Ok(connection)
+    }
+
+    /// Opens the one session that hears what other processes tell.
+    pub(crate) async fn listen(&self, channel: &str) -> Result<Listener, DbErr> {
+        let late = || sqlx::Error::Io(std::io::Error::new(ErrorKind::TimedOut, "no connection in time"));
+        let opening = self.link.listen(&self.system, channel, self.connect_timeout);
+        let opened = match timeout(self.connect_timeout, opening).await {
+            Ok(opened) => opened,
+            Err(_) => Err(late()),
+        };
+        if opened.as_ref().is_err_and(|error| !matches!(error, sqlx::Error::Database(_))) {
+            // The server may have taken it for a session; the next one is not to be one too many.
+            sleep(Self::NAMELESS).await;
+        }
+        opened.map_err(|e| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(e.into())))
+    }
+
+    /// Returns when the server no longer has the session.
+    pub(crate) async fn end_listener(&self, listener: Listener) {
+        let session = listener.server_side().clone();
+        if timeout(Self::GOODBYE, listener.close()).await.is_err() {
+            self.maintenance.terminate(&session).await;
+        }
+        self.maintenance.gone(session).await;
     }
 
     /// Brings the system database up to date over the session that is not lent: before a share of the

@@ -44,7 +44,8 @@ impl IntegrationStore for Session {
         row.id = Set(integration.id.uuid());
         row.workspace_id = Set(integration.workspace.as_str().to_owned());
         row.created_at = Set(integration.created_at);
-        self.exec(&Insert::one(row).into_query()).await.map(drop)
+        self.exec(&Insert::one(row).into_query()).await?;
+        self.insert_gate(integration.id).await
     }
 
     async fn update_integration(&mut self, integration: &Integration) -> Result<bool, StoreError> {

@@ -10,6 +10,7 @@ mod limits;
 mod oracle;
 mod removal;
 mod saturation;
+mod telling;
 mod transport;
 
 use super::super::key;

@@ -4,12 +4,8 @@
 //! A circuit is closed while the provider works; open for a pause after failures in a row; and half
 //! open after the pause, when one mail is tried. The pause doubles with each trial that fails.
 
+use crate::Timestamp;
 use chrono::Duration;
-use domain::{Timestamp, ids::IntegrationId};
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
 
 /// When a provider is left alone, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +26,7 @@ impl Default for BreakerPolicy {
 
 /// What an attempt says about the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
+pub enum Sign {
     /// It answers, be it with a refusal of this mail.
     Works,
     /// It cannot be used.
@@ -39,7 +35,7 @@ pub(super) enum Sign {
 
 /// What may be handed to a provider now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Passage {
+pub enum Passage {
     /// Any number of mails.
     Free,
     /// One mail, to try it.
@@ -48,25 +44,31 @@ pub(super) enum Passage {
     Barred(Timestamp),
 }
 
-/// One provider's circuit.
+/// One provider's circuit. A provider that works needs none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Circuit {
+pub struct Circuit {
     /// When the integration was last changed: a change is a reason to try anew.
-    version: Timestamp,
-    state: State,
+    pub version: Timestamp,
+    /// Where it stands.
+    pub state: CircuitState,
     /// Trips in a row without a success between them.
-    trips: u32,
+    pub trips: u32,
 }
 
+/// Where a circuit stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub enum CircuitState {
+    /// The provider is used.
     Closed {
         /// In a row.
         failures: u32,
     },
+    /// It is left alone.
     Open {
+        /// Until then.
         until: Timestamp,
     },
+    /// One mail is on its way, to try it.
     HalfOpen {
         /// A trial that was not heard of until then is repeated.
         until: Timestamp,
@@ -74,100 +76,56 @@ enum State {
 }
 
 impl Circuit {
-    fn new(version: Timestamp) -> Self {
-        Self { version, state: State::Closed { failures: 0 }, trips: 0 }
+    /// The circuit of a provider of which nothing bad is known.
+    #[must_use]
+    pub fn new(version: Timestamp) -> Self {
+        Self { version, state: CircuitState::Closed { failures: 0 }, trips: 0 }
     }
 
-    fn passage(&self, now: Timestamp) -> Passage {
+    /// What may be handed over now.
+    #[must_use]
+    pub fn passage(&self, now: Timestamp) -> Passage {
         match self.state {
-            State::Closed { .. } => Passage::Free,
-            State::Open { until } | State::HalfOpen { until } if now < until => Passage::Barred(until),
-            State::Open { .. } | State::HalfOpen { .. } => Passage::Trial,
+            CircuitState::Closed { .. } => Passage::Free,
+            CircuitState::Open { until } | CircuitState::HalfOpen { until } if now < until => {
+                Passage::Barred(until)
+            }
+            CircuitState::Open { .. } | CircuitState::HalfOpen { .. } => Passage::Trial,
         }
     }
 
     /// Notes that the trial has begun. Answers whether it may: another may have been faster.
-    fn begin_trial(&mut self, now: Timestamp, policy: &BreakerPolicy) -> bool {
+    #[must_use]
+    pub fn begin_trial(&mut self, now: Timestamp, policy: &BreakerPolicy) -> bool {
         let may = self.passage(now) == Passage::Trial;
         if may {
-            self.state = State::HalfOpen { until: now + policy.pause };
+            self.state = CircuitState::HalfOpen { until: now + policy.pause };
         }
         may
     }
 
-    fn note(&mut self, sign: Sign, now: Timestamp, policy: &BreakerPolicy) {
+    /// Notes what an attempt says.
+    pub fn note(&mut self, sign: Sign, now: Timestamp, policy: &BreakerPolicy) {
         match (self.state, sign) {
             (_, Sign::Works) => *self = Self::new(self.version),
-            (State::Closed { failures }, Sign::Fails) if failures + 1 < policy.failures => {
-                self.state = State::Closed { failures: failures + 1 };
+            (CircuitState::Closed { failures }, Sign::Fails) if failures + 1 < policy.failures => {
+                self.state = CircuitState::Closed { failures: failures + 1 };
             }
-            (State::Closed { .. } | State::HalfOpen { .. }, Sign::Fails) => {
+            (CircuitState::Closed { .. } | CircuitState::HalfOpen { .. }, Sign::Fails) => {
                 let doubled = 1_i32.checked_shl(self.trips.min(20)).unwrap_or(i32::MAX);
                 let pause = policy.pause.checked_mul(doubled).unwrap_or(policy.longest).min(policy.longest);
-                self.state = State::Open { until: now + pause };
+                self.state = CircuitState::Open { until: now + pause };
                 self.trips = self.trips.saturating_add(1);
             }
             // Mails that were in flight when it opened.
-            (State::Open { .. }, Sign::Fails) => {}
+            (CircuitState::Open { .. }, Sign::Fails) => {}
         }
-    }
-}
-
-/// The circuits of this process.
-#[derive(Default)]
-pub(super) struct Breaker {
-    policy: BreakerPolicy,
-    circuits: Mutex<HashMap<IntegrationId, Circuit>>,
-}
-
-impl Breaker {
-    pub(super) fn new(policy: BreakerPolicy) -> Self {
-        Self { policy, circuits: Mutex::default() }
-    }
-
-    /// What may be handed to a provider that was last changed at `version`.
-    pub(super) fn passage(&self, id: IntegrationId, version: Timestamp, now: Timestamp) -> Passage {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(circuit) = circuits.get_mut(&id) else { return Passage::Free };
-        if circuit.version != version {
-            circuits.remove(&id);
-            return Passage::Free;
-        }
-        circuit.passage(now)
-    }
-
-    /// Whether a mail may still begin: the circuit may have opened since it was claimed.
-    pub(super) fn admits(&self, id: IntegrationId, now: Timestamp) -> bool {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(circuit) = circuits.get_mut(&id) else { return true };
-        circuit.passage(now) == Passage::Free || circuit.begin_trial(now, &self.policy)
     }
 
     /// Notes that a mail has not reached the provider after all: a trial is still to be made.
-    pub(super) fn note_nothing(&self, id: IntegrationId, now: Timestamp) {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(circuit) = circuits.get_mut(&id)
-            && matches!(circuit.state, State::HalfOpen { .. })
-        {
-            circuit.state = State::Open { until: now };
-        }
-    }
-
-    /// Notes what an attempt says.
-    pub(super) fn note(&self, id: IntegrationId, version: Timestamp, sign: Sign, now: Timestamp) {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        if sign == Sign::Works {
-            // Providers that work need no circuit.
-            if circuits.remove(&id).is_some_and(|c| !matches!(c.state, State::Closed { .. })) {
-                tracing::info!(integration.id = %id, "the e-mail provider works again");
-            }
-            return;
-        }
-        let circuit = circuits.entry(id).or_insert_with(|| Circuit::new(version));
-        let before = circuit.trips;
-        circuit.note(sign, now, &self.policy);
-        if circuit.trips > before {
-            tracing::warn!(integration.id = %id, "the e-mail provider fails: it is left alone for a while");
+    pub fn note_nothing(&mut self, now: Timestamp) {
+        if matches!(self.state, CircuitState::HalfOpen { .. }) {
+            self.state = CircuitState::Open { until: now };
         }
     }
 }
@@ -249,37 +207,9 @@ mod tests {
 
     #[test]
     fn a_trial_that_never_reached_the_provider_is_made_again() {
-        let breaker = Breaker::new(BreakerPolicy::default());
-        let id = IntegrationId::from_uuid(uuid::Uuid::from_u128(1));
-        for _ in 0..5 {
-            breaker.note(id, at(0), Sign::Fails, at(0));
-        }
-        assert!(breaker.admits(id, at(60)));
-        assert!(!breaker.admits(id, at(60)));
-        breaker.note_nothing(id, at(60));
-        assert!(breaker.admits(id, at(60)));
-    }
-
-    #[test]
-    fn a_changed_integration_is_tried_at_once() {
-        let breaker = Breaker::new(BreakerPolicy::default());
-        let id = IntegrationId::from_uuid(uuid::Uuid::from_u128(1));
-        for _ in 0..5 {
-            breaker.note(id, at(0), Sign::Fails, at(10));
-        }
-        assert_eq!(breaker.passage(id, at(0), at(10)), Passage::Barred(at(70)));
-        assert_eq!(breaker.passage(id, at(5), at(10)), Passage::Free);
-    }
-
-    #[test]
-    fn other_providers_are_not_concerned() {
-        let breaker = Breaker::new(BreakerPolicy::default());
-        let [broken, sound] = [1, 2].map(|n| IntegrationId::from_uuid(uuid::Uuid::from_u128(n)));
-        for _ in 0..5 {
-            breaker.note(broken, at(0), Sign::Fails, at(0));
-        }
-        assert!(!breaker.admits(broken, at(0)));
-        assert!(breaker.admits(sound, at(0)));
-        assert_eq!(breaker.passage(sound, at(0), at(0)), Passage::Free);
+        let mut circuit = failing(5);
+        assert!(circuit.begin_trial(at(60), &BreakerPolicy::default()));
+        circuit.note_nothing(at(61));
+        assert_eq!(circuit.passage(at(61)), Passage::Trial);
     }
 }
