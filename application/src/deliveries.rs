@@ -23,8 +23,9 @@ use crate::{
     feedback,
     messages::open_data,
     ports::{
-        Claim, Clock, ConnectionBroker, ContactTokens, IdGenerator, MailRoute, Mailer, OutgoingMail, Purpose,
-        Random, Renderer, SendError, Settled, StoreError, TrackingTokens, UnitOfWork, Vault, VaultError,
+        Claim, Clock, ConnectionBroker, ContactTokens, DkimIdentity, IdGenerator, MailRoute, Mailer,
+        OutgoingMail, Purpose, Random, Renderer, SendError, Settled, StoreError, TrackingTokens, UnitOfWork,
+        Vault, VaultError,
     },
 };
 pub(crate) use at_once::Trial;
@@ -38,13 +39,13 @@ use domain::{
     deliveries::{Delivery, DeliverySource, Outcome, RetryPolicy, reason},
     email_address::EmailAddress,
     feedback::{Bounce, Feedback, FeedbackKind, SuppressionReason, names_nobody},
-    ids::{BroadcastId, FeedbackId, IntegrationId, ListId, MessageId, WorkspaceId},
+    ids::{BroadcastId, FeedbackId, IntegrationId, ListId, MessageId, SenderId, WorkspaceId},
     integrations::{EmailProvider, Integration},
     lists::{List, Membership, MembershipStatus},
     messages::Message,
     secret::Secret,
     templates::Template,
-    transactional::Notification,
+    transactional::{MailTracking, Notification},
     utm::UtmParameters,
     workspaces::Workspace,
 };
@@ -115,6 +116,8 @@ pub struct Batch {
 #[expect(clippy::struct_field_names, reason = "the provider itself, beside what is made from it")]
 struct Provider {
     provider: EmailProvider<Secret>,
+    /// Who signs for which sender.
+    identities: HashMap<SenderId, Arc<DkimIdentity>>,
     route: MailRoute,
     /// When the integration was last changed.
     version: Timestamp,
@@ -133,7 +136,18 @@ impl Provider {
             senders: sealed.senders,
             rate_limit_per_minute: sealed.rate_limit_per_minute,
         };
-        Ok(Self { provider, route, version: integration.updated_at })
+        let mut identities = HashMap::new();
+        for sender in &provider.senders {
+            if let Some(dkim) = &sender.dkim {
+                let identity = DkimIdentity {
+                    domain: dkim.domain.clone(),
+                    selector: dkim.selector.clone(),
+                    private_key: vault.open(&dkim.private_key)?,
+                };
+                identities.insert(sender.id, Arc::new(identity));
+            }
+        }
+        Ok(Self { provider, identities, route, version: integration.updated_at })
     }
 
     fn setup(&self) -> Setup {
@@ -443,6 +457,8 @@ impl Deliveries {
             list: item.list.as_deref(),
             broadcast: item.broadcast.as_deref(),
             utm: item.utm(&batch.workspace),
+            tracked: item.is_tracked(&batch.workspace),
+            identities: &provider.identities,
         };
         Ok((provider, draft))
     }
@@ -532,6 +548,12 @@ impl Item {
             Some(MembershipStatus::Unsubscribed) => Some(SkipReason::Unsubscribed),
             _ => Some(SkipReason::NotMember),
         }
+    }
+
+    /// The workspace decides for all its mails, a notification for its own.
+    fn is_tracked(&self, workspace: &Workspace) -> bool {
+        let of_notification = self.notification.as_ref().map(|notification| notification.tracking);
+        workspace.settings.email_tracking_enabled && of_notification != Some(MailTracking::Off)
     }
 
     fn utm(&self, workspace: &Workspace) -> UtmParameters {

@@ -10,6 +10,7 @@ use crate::{
     ports::{Mailer, Purpose, StoreError},
 };
 use domain::{
+    dkim::{Dkim, domain_of},
     email_address::EmailAddress,
     ids::{IntegrationId, SenderId},
     integrations::{EmailProvider, Integration, ProviderSettings, Sender, SmtpSettings},
@@ -19,6 +20,9 @@ use domain::{
     validation::{Check, FieldProblem, Invalid, required_text},
 };
 use std::sync::Arc;
+
+/// Why a sender of another kind of provider has no key here.
+const ONLY_SMTP: &str = "is for smtp; other providers sign with keys of their own";
 
 /// The use cases of integrations.
 pub struct Integrations {
@@ -104,6 +108,19 @@ pub struct SenderDraft {
     pub name: MailName,
     /// See [`Sender::is_default`].
     pub is_default: bool,
+    /// See [`Sender::dkim`].
+    pub dkim: Option<DkimDraft>,
+}
+
+/// What a client gives of how the mails of a sender are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DkimDraft {
+    /// The domain that signs; by default that of the address.
+    pub domain: Option<String>,
+    /// See [`Dkim::selector`].
+    pub selector: String,
+    /// The key in PEM; absent, the stored one of this sender is kept.
+    pub private_key: Option<Secret>,
 }
 
 impl Integrations {
@@ -168,7 +185,7 @@ impl Integrations {
         let stored = store.integration(&caller.workspace, id).await?.ok_or(IntegrationsError::NotFound)?;
         let integration = Integration {
             name: draft.name.trim().to_owned(),
-            provider: self.provider(draft, Some(&stored.provider.settings))?,
+            provider: self.provider(draft, Some(&stored.provider))?,
             updated_at: self.platform.clock.now(),
             ..stored
         };
@@ -206,6 +223,25 @@ impl Integrations {
         Ok(())
     }
 
+    fn dkim(
+        &self,
+        draft: DkimDraft,
+        address: &EmailAddress,
+        before: Option<&Sender>,
+    ) -> Result<Dkim, Invalid> {
+        let domain = draft.domain.or_else(|| domain_of(address)).unwrap_or_default();
+        let selector = draft.selector;
+        if let Some(private_key) = draft.private_key {
+            let public_key = self.platform.dkim_keys.public(&private_key);
+            let public_key = public_key.map_err(|error| Invalid::one("/private_key", error))?;
+            let private_key = self.platform.vault.seal(&private_key);
+            return Ok(Dkim { domain, selector, public_key, private_key });
+        }
+        let kept = before.and_then(|sender| sender.dkim.clone());
+        let kept = kept.ok_or_else(|| Invalid::one("/private_key", "is required"))?;
+        Ok(Dkim { domain, selector, ..kept })
+    }
+
     fn check(&self, draft: &IntegrationDraft) -> Result<(), Invalid> {
         let mut check = Check::default();
         check.field("/name", required_text(&draft.name, 255));
@@ -225,6 +261,12 @@ impl Integrations {
             sender.id.is_some() && draft.senders[..n].iter().any(|earlier| earlier.id == sender.id)
         });
         check.require(!repeated, "/provider/senders", "must not repeat an id");
+        for (n, sender) in draft.senders.iter().enumerate() {
+            let Some(dkim) = &sender.dkim else { continue };
+            let over_smtp = matches!(draft.settings, ProviderSettings::Smtp(_));
+            check.require(over_smtp, &format!("/provider/senders/{n}/dkim"), ONLY_SMTP);
+            check.nested(&format!("/provider/senders/{n}/dkim"), checks::dkim(dkim, &sender.email));
+        }
         let open = self.platform.installation.is_development();
         let pointer = format!("/provider/{}", draft.settings.kind());
         check.nested(&pointer, checks::settings(&draft.settings, open));
@@ -234,10 +276,11 @@ impl Integrations {
     fn provider(
         &self,
         draft: IntegrationDraft,
-        stored: Option<&ProviderSettings<Sealed>>,
+        stored: Option<&EmailProvider<Sealed>>,
     ) -> Result<EmailProvider<Sealed>, Invalid> {
         let kind = draft.settings.kind();
-        let kept = |field: &str| stored.filter(|s| s.kind() == kind).and_then(|s| s.secret(field)).cloned();
+        let settings = stored.map(|stored| &stored.settings);
+        let kept = |field: &str| settings.filter(|s| s.kind() == kind).and_then(|s| s.secret(field)).cloned();
         let seal = |secret: &Secret| self.platform.vault.seal(secret);
         let settings = match draft.settings {
             ProviderSettings::Smtp(smtp) => {
@@ -259,18 +302,20 @@ impl Integrations {
                     .ok_or_else(|| Invalid::one(format!("/provider/{kind}/{field}"), "is required"))
             })?,
         };
-        let settings = with_kept_keys(settings, stored);
-        let senders = draft.senders.into_iter().map(|sender| Sender {
-            id: sender.id.unwrap_or_else(|| SenderId::from_uuid(self.platform.ids.uuid())),
-            email: sender.email,
-            name: sender.name,
-            is_default: sender.is_default,
-        });
-        Ok(EmailProvider {
-            settings,
-            senders: senders.collect(),
-            rate_limit_per_minute: draft.rate_limit_per_minute,
-        })
+        let settings = with_kept_keys(settings, stored.map(|stored| &stored.settings));
+        let mut senders = Vec::with_capacity(draft.senders.len());
+        for (n, sender) in draft.senders.into_iter().enumerate() {
+            let before = stored.and_then(|s| s.senders.iter().find(|s| Some(s.id) == sender.id));
+            let dkim = sender.dkim.map(|dkim| self.dkim(dkim, &sender.email, before)).transpose();
+            senders.push(Sender {
+                id: sender.id.unwrap_or_else(|| SenderId::from_uuid(self.platform.ids.uuid())),
+                email: sender.email,
+                name: sender.name,
+                is_default: sender.is_default,
+                dkim: dkim.map_err(|invalid| invalid.below(&format!("/provider/senders/{n}/dkim")))?,
+            });
+        }
+        Ok(EmailProvider { settings, senders, rate_limit_per_minute: draft.rate_limit_per_minute })
     }
 }
 

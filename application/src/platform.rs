@@ -2,8 +2,8 @@
 
 use crate::{
     ports::{
-        Clock, ConnectionBroker, IdGenerator, MailRoute, Mailbox, Mailer, Random, SiteChanges, Tokens, Vault,
-        WorkspaceDatabases,
+        Clock, ConnectionBroker, DkimKeys, IdGenerator, MailRoute, Mailbox, Mailer, Random, SiteChanges,
+        Tokens, Vault, WorkspaceDatabases,
     },
     rate_limit::RateLimiter,
 };
@@ -76,6 +76,8 @@ pub struct Platform {
     pub random: Arc<dyn Random>,
     /// Seals and hashes.
     pub vault: Arc<dyn Vault>,
+    /// Reads keys that sign mails.
+    pub dkim_keys: Arc<dyn DkimKeys>,
     /// Signs and checks tokens.
     pub tokens: Arc<dyn Tokens>,
     /// Sends the installation's own mail.

@@ -8,6 +8,7 @@ mod connections;
 mod contacts;
 mod data_feeds;
 mod deliveries;
+mod dkim;
 mod feedback;
 mod gates;
 mod integrations;
@@ -45,6 +46,7 @@ pub use connections::{
 pub use contacts::ContactStore;
 pub use data_feeds::{FeedError, FeedReader, FeedRequest};
 pub use deliveries::{Claim, DeliveryStore, Settled};
+pub use dkim::{DkimIdentity, DkimKeyError, DkimKeys};
 pub use feedback::{FeedbackReader, FeedbackStore, InboundCall, NoticeReader, ReadingError, Report};
 pub use gates::{Gate, GateStore};
 pub use integrations::IntegrationStore;

@@ -134,6 +134,7 @@ impl Platform {
             text: written.text,
             list_unsubscribe: None,
             attachments: Vec::new(),
+            dkim: None,
         };
         let sent = self.mailer.send(&self.installation.mail_route, &mail).await;
         sent.map_err(|error| SystemMailError(without_addresses(&error.to_string())))

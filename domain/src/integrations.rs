@@ -2,6 +2,7 @@
 
 use crate::{
     Timestamp,
+    dkim::Dkim,
     email_address::EmailAddress,
     ids::{IntegrationId, SenderId, WorkspaceId},
     mail_name::MailName,
@@ -19,6 +20,9 @@ pub struct Sender {
     pub name: MailName,
     /// Used when a template names none.
     pub is_default: bool,
+    /// How its mails are signed; only over SMTP, as others sign by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dkim: Option<Dkim>,
 }
 
 /// How an SMTP session is protected.
@@ -287,6 +291,7 @@ mod tests {
             email: EmailAddress::parse(&format!("s{n}@shop.example")).unwrap(),
             name: MailName::parse("Shop").unwrap(),
             is_default,
+            dkim: None,
         }
     }
 

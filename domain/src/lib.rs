@@ -9,6 +9,7 @@ pub mod circuits;
 pub mod contacts;
 pub mod data_feeds;
 pub mod deliveries;
+pub mod dkim;
 pub mod email_address;
 pub mod feedback;
 pub mod hosts;

@@ -11,6 +11,40 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
+/// Whether mails report opens and clicks. A workspace that wants no reports has none in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MailTracking {
+    /// Nothing is said: as the workspace has chosen.
+    #[default]
+    Workspace,
+    /// They do.
+    On,
+    /// They do not.
+    Off,
+}
+
+impl MailTracking {
+    /// What a client has said.
+    #[must_use]
+    pub const fn from_flag(flag: Option<bool>) -> Self {
+        match flag {
+            None => Self::Workspace,
+            Some(true) => Self::On,
+            Some(false) => Self::Off,
+        }
+    }
+
+    /// What a client is told.
+    #[must_use]
+    pub const fn flag(self) -> Option<bool> {
+        match self {
+            Self::Workspace => None,
+            Self::On => Some(true),
+            Self::Off => Some(false),
+        }
+    }
+}
+
 /// A kind of mail that programs can ask for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notification {
@@ -24,6 +58,8 @@ pub struct Notification {
     pub email: EmailChannel,
     /// Campaign parameters of its links.
     pub utm: UtmParameters,
+    /// Whether its mails report opens and clicks.
+    pub tracking: MailTracking,
     /// Stored for clients.
     pub metadata: Map<String, Value>,
     /// The integration that manages it.
@@ -82,6 +118,8 @@ pub struct NotificationDraft {
     pub email: EmailChannel,
     /// See [`Notification::utm`].
     pub utm: UtmParameters,
+    /// See [`Notification::tracking`].
+    pub tracking: MailTracking,
     /// See [`Notification::metadata`].
     pub metadata: Map<String, Value>,
 }
@@ -100,6 +138,7 @@ impl NotificationDraft {
             description: self.description,
             email: self.email,
             utm: self.utm,
+            tracking: self.tracking,
             metadata: self.metadata,
             integration: None,
             created_at: now,
@@ -119,6 +158,8 @@ pub struct NotificationPatch {
     pub email: Option<EmailChannel>,
     /// See [`Notification::utm`].
     pub utm: Option<UtmParameters>,
+    /// See [`Notification::tracking`].
+    pub tracking: Option<MailTracking>,
     /// See [`Notification::metadata`].
     pub metadata: Option<Map<String, Value>>,
 }
@@ -144,6 +185,9 @@ impl Notification {
         }
         if let Some(utm) = patch.utm {
             self.utm = utm;
+        }
+        if let Some(tracking) = patch.tracking {
+            self.tracking = tracking;
         }
         if let Some(metadata) = patch.metadata {
             self.metadata = metadata;
@@ -288,6 +332,7 @@ mod tests {
             description: String::new(),
             email,
             utm: UtmParameters::default(),
+            tracking: MailTracking::default(),
             metadata: Map::new(),
         };
         let bad = draft.into_notification(Timestamp::UNIX_EPOCH).unwrap_err();
@@ -305,6 +350,7 @@ mod tests {
             description: "d".into(),
             email: EmailChannel { template_id: TemplateId::parse("t").unwrap(), settings: None },
             utm: UtmParameters::default(),
+            tracking: MailTracking::default(),
             metadata: Map::new(),
         };
         let mut notification = draft.into_notification(now).unwrap();

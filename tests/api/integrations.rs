@@ -75,7 +75,38 @@ async fn a_test_needs_an_address_and_every_secret(server: &'static Server) {
     }
 }
 
+/// The key of RFC 8463 §A.2, as PKCS #8.
+const ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+
+async fn mails_of_a_sender_with_a_key_are_signed(server: &'static Server) {
+    let tenant = server.bare_tenant().await;
+    let mut provider = smtp_provider(server.sink.addr());
+    provider["senders"] = json!([{"email": "hello@acme.example", "name": "Acme", "is_default": true,
+        "dkim": {"selector": "s1", "private_key": ED25519}}]);
+    let body = json!({"name": "Relay", "type": "email", "provider": provider});
+    tenant.post("workspaces.createIntegration", body).await.ok();
+    let shown = tenant.owner.get(&format!("/api/workspaces.get?id={}", tenant.id)).await.ok();
+    let sender = &shown["workspace"]["integrations"][0]["email_provider"]["senders"][0];
+    let wanted = json!({"domain": "acme.example", "selector": "s1", "algorithm": "ed25519",
+        "private_key_set": true, "record_name": "s1._domainkey.acme.example",
+        "record_value": "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="});
+    assert_eq!(sender["dkim"], wanted);
+    let to = format!("signed@{}.example", tenant.id);
+    tenant.post("email.testProvider", json!({"to": to, "provider": provider})).await.ok();
+    let arrived = |sink: &smtp::sink::Sink| sink.received().iter().any(|mail| mail.to == [to.clone()]);
+    assert!(server.sink.wait_until(PATIENCE, arrived).await);
+    let mail = server.sink.received().into_iter().find(|mail| mail.to == [to.clone()]).unwrap();
+    let signature = mail.header("dkim-signature").unwrap();
+    assert!(signature.contains("a=ed25519-sha256") && signature.contains("d=acme.example"), "{signature}");
+    provider["senders"][0]["dkim"]["private_key"] =
+        json!("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----");
+    let body = json!({"name": "Relay", "type": "email", "provider": provider});
+    let refused = tenant.post("workspaces.createIntegration", body).await.problem(400);
+    assert_eq!(refused["errors"][0]["pointer"], "/provider/senders/0/dkim/private_key");
+}
+
 on_both_databases! {
+    mails_of_a_sender_with_a_key_are_signed
     a_provider_over_http_is_kept_without_showing_its_secret
     another_kind_does_not_take_over_a_secret
     a_provider_is_tried_before_it_is_kept

@@ -7,6 +7,7 @@ use domain::{
     contacts::ContactPatch,
     data_feeds::FeedsDraft,
     deliveries::{Delivery, DeliverySource},
+    dkim::{Dkim, DkimAlgorithm, DkimPublicKey},
     email_address::EmailAddress,
     ids::{
         BroadcastId, IntegrationId, InvitationId, ListId, MessageId, NotificationId, SenderId, SessionId,
@@ -22,7 +23,7 @@ use domain::{
     secret::Sealed,
     templates::{EmailBody, EmailContent, Template, TemplateContent},
     timezones::Timezone,
-    transactional::{EmailChannel, EmailOptions, Notification},
+    transactional::{EmailChannel, EmailOptions, MailTracking, Notification},
     users::{Invitation, Member, User, UserKind},
     utm::UtmParameters,
     workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
@@ -151,6 +152,7 @@ pub fn notification(id: &str, name: &str, created: i64) -> Notification {
         description: "For orders".to_owned(),
         email: EmailChannel { template_id: template_id("order"), settings: Some(object(json!({"x": 1}))) },
         utm: UtmParameters { source: "shop".to_owned(), ..UtmParameters::default() },
+        tracking: MailTracking::Off,
         metadata: object(json!({"team": "orders"})),
         integration: None,
         created_at: at(created),
@@ -284,6 +286,12 @@ pub fn integration(number: u32, workspace: &str, created: i64) -> Integration {
         email: address("news"),
         name: MailName::parse("The Shop").unwrap(),
         is_default: true,
+        dkim: Some(Dkim {
+            domain: "acme.example".into(),
+            selector: "s1".into(),
+            public_key: DkimPublicKey { algorithm: DkimAlgorithm::Ed25519, key: "AAAA".into() },
+            private_key: Sealed::new("beef"),
+        }),
     };
     Integration {
         id: integration_id(number),

@@ -72,6 +72,7 @@ fn mail() -> Outcome<OutgoingMail> {
         text: "A paragraph of a newsletter of the usual kind.\n".repeat(40),
         list_unsubscribe: Some("https://mail.shop.example/unsubscribe?token=0123456789".to_owned()),
         attachments: Vec::new(),
+        dkim: None,
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod dkim;
 mod header;
 mod mailer;
 mod message;
@@ -17,6 +18,7 @@ mod tls;
 mod wire;
 
 pub use config::{Config, Timeouts};
+pub use dkim::DkimKeyReader;
 pub use mailer::{MailRouter, SmtpMailer, TlsError};
 pub use notices::MailNotices;
 pub use outbox::FileMailer;

@@ -3,6 +3,7 @@
 use crate::{
     Config, FileMailer, Timeouts,
     client::{Deadline, Delivery, Door, Session},
+    dkim::Signer,
     message::{self, Prepared},
     pool::{Owner, Pool},
     tls,
@@ -68,6 +69,7 @@ pub struct SmtpMailer {
     door: Door,
     pool: Arc<Pool>,
     timeouts: Timeouts,
+    signer: Signer,
     clock: Arc<dyn Clock>,
 }
 
@@ -77,7 +79,13 @@ impl SmtpMailer {
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let door =
             Door { connector: tls::connector(config)?, allow_private_hosts: config.allow_private_hosts };
-        Ok(Self { door, pool: Pool::new(config), timeouts: config.timeouts, clock })
+        Ok(Self {
+            door,
+            pool: Pool::new(config),
+            timeouts: config.timeouts,
+            signer: Signer::default(),
+            clock,
+        })
     }
 
     /// Closes the connections that wait for another mail.
@@ -123,7 +131,12 @@ impl SmtpMailer {
         server: &SmtpSettings<Secret>,
         mail: &OutgoingMail,
     ) -> Result<(), SendError> {
-        let mail = message::prepare(mail, self.clock.now())?;
+        let now = self.clock.now();
+        let identity = mail.dkim.clone();
+        let mut mail = message::prepare(mail, now)?;
+        if let Some(identity) = identity {
+            self.signer.sign(&mut mail.content, &identity, now)?;
+        }
         let deadline = Deadline::new(self.timeouts);
         let slot = self.pool.slot(owner, settings, &deadline).await?;
         if let Some(mut session) = slot.parked() {

@@ -47,6 +47,9 @@ impl Deliveries {
             list: None,
             broadcast: None,
             utm: UtmParameters::default(),
+            // To see how a mail with reports looks, whatever the workspace has chosen.
+            tracked: true,
+            identities: &provider.identities,
         };
         let mail = self.write(draft).await.map_err(|error| match error {
             Unsendable::Failed(why) => malformed(&why),

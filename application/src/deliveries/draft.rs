@@ -4,7 +4,9 @@ use super::{Deliveries, variables};
 use crate::{
     contacts::ContactView,
     links::MailLinks,
-    ports::{FeedError, Mailbox, OutgoingMail, Overrides, PreparedEmail, StoreError, TemplateKey},
+    ports::{
+        DkimIdentity, FeedError, Mailbox, OutgoingMail, Overrides, PreparedEmail, StoreError, TemplateKey,
+    },
     tracking::Mark,
 };
 use domain::{
@@ -19,7 +21,7 @@ use domain::{
     workspaces::Workspace,
 };
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// What one mail is made from.
 pub(super) struct Draft<'a> {
@@ -38,6 +40,10 @@ pub(super) struct Draft<'a> {
     pub(super) list: Option<&'a List>,
     pub(super) broadcast: Option<&'a Broadcast>,
     pub(super) utm: UtmParameters,
+    /// Whether opens and clicks are to be reported.
+    pub(super) tracked: bool,
+    /// Who signs for which sender.
+    pub(super) identities: &'a HashMap<SenderId, Arc<DkimIdentity>>,
 }
 
 /// A mail, and what it was made from.
@@ -113,8 +119,7 @@ impl Deliveries {
         };
         let links = variables::Links::new(&scene);
         let mark = Mark { workspace: workspace.id.clone(), message: draft.message.clone(), sent_at: now };
-        let tracking = workspace.settings.email_tracking_enabled;
-        let tracking = tracking.then(|| (mark, self.ports.tracking_tokens.as_ref()));
+        let tracking = draft.tracked.then(|| (mark, self.ports.tracking_tokens.as_ref()));
         let policy = MailLinks::new(&links.base, draft.utm, tracking);
         let variables = variables::variables(&scene, &links, policy.opens(), draft.data);
         let prepared = self.ports.renderer.prepare(&key, content).await.map_err(|e| e.to_string())?;
@@ -139,6 +144,7 @@ impl Deliveries {
             text: rendered.text,
             list_unsubscribe: links.oneclick_unsubscribe.filter(|_| draft.broadcast.is_some()),
             attachments,
+            dkim: draft.identities.get(&sender.id).cloned(),
         };
         let wanted = draft.sender.or(of_template);
         let other_sender = wanted.is_some_and(|wanted| wanted != sender.id);

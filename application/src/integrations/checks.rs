@@ -1,6 +1,9 @@
 //! The rules for the settings of each kind of provider. Pointers begin at the settings.
 
+use super::DkimDraft;
 use domain::{
+    dkim,
+    email_address::EmailAddress,
     hosts,
     integrations::{ProviderSettings, SmtpSettings},
     secret::Secret,
@@ -69,6 +72,23 @@ pub(super) fn settings(given: &ProviderSettings<Secret>, private_hosts: bool) ->
         );
         Ok::<(), std::convert::Infallible>(())
     });
+    check.finish()
+}
+
+/// How the mails of a sender are signed.
+pub(super) fn dkim(draft: &DkimDraft, address: &EmailAddress) -> Result<(), Invalid> {
+    let mut check = Check::default();
+    let domain = draft.domain.clone().or_else(|| dkim::domain_of(address)).unwrap_or_default();
+    check.require(
+        hosts::is_host(&domain) && dkim::may_sign(&domain, address),
+        "/domain",
+        "must be the domain of the sender's address, or one above it",
+    );
+    check.require(
+        dkim::is_selector(&draft.selector),
+        "/selector",
+        "must have 1 to 63 lower-case letters, digits, hyphens and dots",
+    );
     check.finish()
 }
 

@@ -3,9 +3,10 @@
 use super::{IntegrationDraft, Integrations, IntegrationsError};
 use crate::{
     access::Caller,
-    ports::{MailRoute, Mailbox, OutgoingMail, SendError},
+    ports::{DkimIdentity, MailRoute, Mailbox, OutgoingMail, SendError},
 };
 use domain::{
+    dkim::domain_of,
     email_address::EmailAddress,
     ids::MessageId,
     permissions::{Permission, Resource},
@@ -36,6 +37,17 @@ impl Integrations {
         })?;
         let sender = draft.senders.into_iter().next();
         let sender = sender.ok_or_else(|| Invalid::one("/provider/senders", "needs at least one sender"))?;
+        let dkim = match sender.dkim {
+            None => None,
+            Some(dkim) => {
+                let missing = || Invalid::one("/provider/senders/0/dkim/private_key", "is required");
+                let private_key = dkim.private_key.ok_or_else(missing)?;
+                let unusable = |error| Invalid::one("/provider/senders/0/dkim/private_key", error);
+                self.platform.dkim_keys.public(&private_key).map_err(unusable)?;
+                let domain = dkim.domain.or_else(|| domain_of(&sender.email)).unwrap_or_default();
+                Some(Arc::new(DkimIdentity { domain, selector: dkim.selector, private_key }))
+            }
+        };
         let mail = OutgoingMail {
             message_id: MessageId::from_uuid(self.platform.ids.uuid()),
             from: Mailbox { address: sender.email, name: Some(sender.name) },
@@ -48,6 +60,7 @@ impl Integrations {
             text: "This mail was sent to test an e-mail provider. It works.\n".to_owned(),
             list_unsubscribe: None,
             attachments: Vec::new(),
+            dkim,
         };
         let route = MailRoute::Provider { pool: None, settings: Arc::new(settings) };
         Ok(self.mailer.send(&route, &mail).await)

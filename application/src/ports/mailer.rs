@@ -1,5 +1,6 @@
 //! Handing mails to a provider.
 
+use super::DkimIdentity;
 use async_trait::async_trait;
 use domain::{
     email_address::EmailAddress,
@@ -57,6 +58,8 @@ pub struct OutgoingMail {
     pub list_unsubscribe: Option<String>,
     /// Files.
     pub attachments: Vec<Attachment>,
+    /// Who signs it, where the way to the provider signs; others sign by themselves.
+    pub dkim: Option<Arc<DkimIdentity>>,
 }
 
 /// Where a mail is handed over.

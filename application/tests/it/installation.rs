@@ -16,8 +16,8 @@ use domain::{
     secret::Secret, timezones::Timezone, workspaces::WorkspaceSettings,
 };
 use memory::{
-    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainTokens, PlainVault, RecordingSites,
-    SequentialIds,
+    FixedClock, FixedRandom, MemoryBroker, MemoryMailer, PlainDkimKeys, PlainTokens, PlainVault,
+    RecordingSites, SequentialIds,
 };
 use std::sync::Arc;
 
@@ -83,6 +83,7 @@ impl House {
             ids: Arc::new(SequentialIds::new()),
             random: Arc::new(FixedRandom::default()),
             vault: Arc::new(vault.clone()),
+            dkim_keys: Arc::new(PlainDkimKeys),
             tokens: Arc::new(PlainTokens::default()),
             mailer: Arc::new(mailer.clone()),
             limiter: Arc::new(RateLimiter::new(time)),

@@ -4,7 +4,7 @@ use crate::installation::{House, acme, draft, email};
 use application::{
     access::Denied,
     failure::{Failure as _, FailureKind},
-    integrations::{IntegrationDraft, IntegrationsError, SenderDraft},
+    integrations::{DkimDraft, IntegrationDraft, IntegrationsError, SenderDraft},
     platform::Environment,
     ports::{ConnectionBroker as _, MailRoute, Purpose, SendError, Vault as _},
 };
@@ -35,6 +35,7 @@ fn relay() -> IntegrationDraft {
             email: email("news@acme.example"),
             name: MailName::parse("Acme").unwrap(),
             is_default: true,
+            dkim: None,
         }],
         rate_limit_per_minute: 300,
     }
@@ -265,4 +266,67 @@ async fn only_who_may_change_the_workspace_tests_a_provider() {
     let needed = Permission::Write(Resource::Workspace);
     assert!(matches!(refused, IntegrationsError::Denied(Denied::Permission(p)) if p == needed));
     assert!(house.mailer.posted().iter().all(|p| p.mail.to.address != email("me@acme.example")));
+}
+
+fn signing(change: impl FnOnce(&mut DkimDraft)) -> IntegrationDraft {
+    let mut dkim =
+        DkimDraft { domain: None, selector: "s1".into(), private_key: Some(Secret::new("ed25519:abc")) };
+    change(&mut dkim);
+    let mut draft = relay();
+    draft.senders[0].dkim = Some(dkim);
+    draft
+}
+
+#[tokio::test]
+async fn a_key_is_sealed_and_its_record_is_told() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let made = house.integrations.create(&house.owner().await, signing(|_| {})).await.unwrap();
+    let dkim = made.provider.senders[0].dkim.as_ref().unwrap();
+    assert_eq!(house.vault.open(&dkim.private_key).unwrap().expose(), "ed25519:abc");
+    assert_eq!(dkim.record_name(), "s1._domainkey.acme.example");
+    assert_eq!(dkim.record(), "v=DKIM1; k=ed25519; p=cba");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_given_again_is_kept_for_its_sender() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let made = house.integrations.create(&owner, signing(|_| {})).await.unwrap();
+    let mut change = signing(|dkim| {
+        dkim.private_key = None;
+        dkim.selector = "s2".into();
+    });
+    let refused = house.integrations.update(&owner, made.id, change.clone()).await.unwrap_err();
+    assert_eq!(refused.problems()[0].pointer, "/provider/senders/0/dkim/private_key", "it is another sender");
+    change.senders[0].id = Some(made.provider.senders[0].id);
+    let updated = house.integrations.update(&owner, made.id, change).await.unwrap();
+    let dkim = updated.provider.senders[0].dkim.as_ref().unwrap();
+    assert_eq!((dkim.selector.as_str(), dkim.public_key.key.as_str()), ("s2", "cba"));
+    let updated = house.integrations.update(&owner, made.id, relay()).await.unwrap();
+    assert_eq!(updated.provider.senders[0].dkim, None, "without it nothing is signed");
+}
+
+#[tokio::test]
+async fn bad_keys_are_named() {
+    let house = House::new().await;
+    house.with_workspace().await;
+    let owner = house.owner().await;
+    let mut elsewhere = signing(|_| {});
+    elsewhere.settings = ProviderSettings::Sparkpost(SparkpostSettings {
+        endpoint: "https://api.sparkpost.com".into(),
+        api_key: Secret::new("key"),
+        sandbox_mode: false,
+    });
+    for (draft, pointer) in [
+        (signing(|d| d.selector = "S 1".into()), "/provider/senders/0/dkim/selector"),
+        (signing(|d| d.domain = Some("other.example".into())), "/provider/senders/0/dkim/domain"),
+        (signing(|d| d.private_key = Some(Secret::new("dsa"))), "/provider/senders/0/dkim/private_key"),
+        (signing(|d| d.private_key = None), "/provider/senders/0/dkim/private_key"),
+        (elsewhere, "/provider/senders/0/dkim"),
+    ] {
+        let refused = house.integrations.create(&owner, draft).await.unwrap_err();
+        assert_eq!(refused.problems()[0].pointer, pointer);
+    }
 }

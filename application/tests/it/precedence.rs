@@ -29,6 +29,7 @@ async fn stage(template_names_sender: bool, settings: Value) -> Stage {
         email: email("shop@acme.example"),
         name: MailName::parse("Shop").unwrap(),
         is_default: false,
+        dkim: None,
     });
     system.update_integration(&relay).await.unwrap();
     system.commit().await.unwrap();

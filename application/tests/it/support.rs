@@ -30,7 +30,7 @@ use domain::{
     secret::{Sealed, Secret},
     templates::{EmailBody, EmailContent, TemplateContent, TemplateDraft},
     timezones::Timezone,
-    transactional::{EmailChannel, NotificationDraft},
+    transactional::{EmailChannel, MailTracking, NotificationDraft},
     users::UserKind,
     utm::UtmParameters,
     workspaces::{Workspace, WorkspaceSettings, WorkspaceState},
@@ -154,6 +154,7 @@ pub fn notification_draft() -> NotificationDraft {
         description: String::new(),
         email: EmailChannel { template_id: welcome(), settings: None },
         utm: UtmParameters::default(),
+        tracking: MailTracking::default(),
         metadata: Map::new(),
     }
 }
@@ -398,6 +399,7 @@ async fn store_workspace(broker: &MemoryBroker, vault: &PlainVault, rate: u32, n
             email: email("hello@acme.example"),
             name: MailName::parse("Acme").unwrap(),
             is_default: true,
+            dkim: None,
         }],
         rate_limit_per_minute: rate,
     };

@@ -44,7 +44,7 @@ use feeds::HttpFeedReader;
 use http_api::{Features, SiteCache};
 use providers::{HttpMailer, HttpRegistrar, SignedFeedback};
 use render::MjmlRenderer;
-use smtp::{MailNotices, MailRouter};
+use smtp::{DkimKeyReader, MailNotices, MailRouter};
 use std::sync::Arc;
 use store::{Engine, PostgresServer, SqliteFiles, StoreBroker, TlsMode, WorkChannel};
 use worker::{Wakeup, Worker};
@@ -117,6 +117,7 @@ impl Ports {
             random: Arc::new(OsRandom),
             tokens: Arc::new(JwtTokens::new(&secret_key)),
             vault: Arc::new(former.iter().fold(AesVault::new(secret_key), AesVault::opening)),
+            dkim_keys: Arc::new(DkimKeyReader),
             mailer: metered(system_smtp.clone()),
             limiter: Arc::new(RateLimiter::new(clock.clone())),
             sites: Arc::new(sites.clone()),

@@ -3,8 +3,9 @@
 mod kinds;
 
 use crate::{Moment, Text, body::complete};
-use application::integrations::{IntegrationDraft, IntegrationsError, SenderDraft};
+use application::integrations::{DkimDraft, IntegrationDraft, IntegrationsError, SenderDraft};
 use domain::{
+    dkim::Dkim,
     email_address::EmailAddress,
     ids::SenderId,
     integrations::{EmailProvider, Integration, ProviderSettings, Sender},
@@ -90,7 +91,7 @@ struct ProviderBody {
 
 /// An address that mails may come from.
 #[derive(Object)]
-#[oai(rename = "Sender", skip_serializing_if_is_none)]
+#[oai(rename = "SenderDraft")]
 struct SenderBody {
     /// A UUID; one that is left out is given by the server.
     id: Option<Text>,
@@ -99,6 +100,53 @@ struct SenderBody {
     /// Used when a template names no sender.
     #[oai(default)]
     is_default: bool,
+    /// With kind `smtp`: signs the mails of this sender (DKIM).
+    #[oai(nullable)]
+    dkim: Option<DkimBody>,
+}
+
+/// How the mails of a sender are signed (DKIM, RFC 6376).
+#[derive(Object)]
+#[oai(rename = "DkimDraft")]
+struct DkimBody {
+    /// The domain of the sender's address, which is the default, or one above it.
+    #[oai(nullable)]
+    domain: Option<Text>,
+    /// Names the key: 1 to 63 lower-case letters, digits, hyphens and dots.
+    selector: Text,
+    /// In PEM: RSA of 2048 to 4096 bits, or Ed25519. Left out or empty in an update: the stored key of the
+    /// sender with this `id` is kept.
+    #[oai(nullable, write_only)]
+    private_key: Option<Text>,
+}
+
+/// An address that mails may come from.
+#[derive(Object)]
+#[oai(rename = "Sender", skip_serializing_if_is_none)]
+struct SenderAnswer {
+    id: String,
+    email: String,
+    name: String,
+    /// Used when a template names no sender.
+    is_default: bool,
+    /// How its mails are signed.
+    dkim: Option<DkimAnswer>,
+}
+
+/// How the mails of a sender are signed. The TXT record has to be published for it.
+#[derive(Object)]
+#[oai(rename = "Dkim")]
+struct DkimAnswer {
+    domain: String,
+    selector: String,
+    /// `rsa` or `ed25519`.
+    algorithm: String,
+    /// Whether a private key is kept.
+    private_key_set: bool,
+    /// The name of the TXT record.
+    record_name: String,
+    /// The text of the TXT record. Longer than 255 characters, it goes into it in several strings.
+    record_value: String,
 }
 
 impl TryFrom<CreateBody> for IntegrationDraft {
@@ -177,6 +225,7 @@ impl TryFrom<SenderBody> for SenderDraft {
                 email: email?,
                 name: name?,
                 is_default: body.is_default,
+                dkim: body.dkim.map(Into::into),
             })
         };
         complete(check, made())
@@ -217,7 +266,7 @@ struct ProviderAnswer {
     sparkpost: Option<SparkpostAnswer>,
     /// With kind `ses`.
     ses: Option<SesAnswer>,
-    senders: Vec<SenderBody>,
+    senders: Vec<SenderAnswer>,
     rate_limit_per_minute: u32,
 }
 
@@ -253,13 +302,38 @@ impl From<EmailProvider<Sealed>> for ProviderAnswer {
     }
 }
 
-impl From<Sender> for SenderBody {
+impl From<DkimBody> for DkimDraft {
+    fn from(body: DkimBody) -> Self {
+        let filled = |text: Option<Text>| text.map(|t| t.0.trim().to_owned()).filter(|t| !t.is_empty());
+        Self {
+            domain: filled(body.domain).map(|domain| domain.to_ascii_lowercase()),
+            selector: body.selector.0.trim().to_ascii_lowercase(),
+            private_key: filled(body.private_key).map(Secret::new),
+        }
+    }
+}
+
+impl From<Sender> for SenderAnswer {
     fn from(sender: Sender) -> Self {
         Self {
-            id: Some(Text(sender.id.to_string())),
-            email: sender.email.as_str().into(),
-            name: sender.name.as_str().into(),
+            id: sender.id.to_string(),
+            email: sender.email.to_string(),
+            name: sender.name.as_str().to_owned(),
             is_default: sender.is_default,
+            dkim: sender.dkim.map(Into::into),
+        }
+    }
+}
+
+impl From<Dkim> for DkimAnswer {
+    fn from(dkim: Dkim) -> Self {
+        Self {
+            algorithm: dkim.public_key.algorithm.name().to_owned(),
+            private_key_set: true,
+            record_name: dkim.record_name(),
+            record_value: dkim.record(),
+            domain: dkim.domain,
+            selector: dkim.selector,
         }
     }
 }

@@ -7,16 +7,16 @@ use crate::{
 use application::ports::{CompileError, CompileRequest, Compiled};
 use domain::{
     templates::{EmailBody, EmailContent},
+    transactional::MailTracking,
     utm::UtmParameters,
     validation::{Check, Invalid},
 };
 use poem_openapi::Object;
 use serde_json::Value;
 
-/// Campaign parameters of links.
+/// Campaign parameters of links, and whether they are counted.
 #[derive(Object, Default)]
 #[oai(rename = "TrackingSettings", default)]
-#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 pub(crate) struct TrackingBody {
     #[oai(nullable)]
     utm_source: Option<Text>,
@@ -28,6 +28,21 @@ pub(crate) struct TrackingBody {
     utm_content: Option<Text>,
     #[oai(nullable)]
     utm_term: Option<Text>,
+    /// For a notification: `false` sends its mails without reports of opens and clicks. A workspace with
+    /// `email_tracking_enabled` off has none in any case.
+    #[oai(nullable)]
+    enable_tracking: Option<bool>,
+}
+
+impl TrackingBody {
+    /// What is told of a notification.
+    pub(crate) fn of(utm: UtmParameters, tracking: MailTracking) -> Self {
+        Self { enable_tracking: tracking.flag(), ..utm.into() }
+    }
+
+    pub(crate) fn tracking(&self) -> MailTracking {
+        MailTracking::from_flag(self.enable_tracking)
+    }
 }
 
 impl From<TrackingBody> for UtmParameters {
@@ -52,6 +67,7 @@ impl From<UtmParameters> for TrackingBody {
             utm_campaign: text(utm.campaign),
             utm_content: text(utm.content),
             utm_term: text(utm.term),
+            enable_tracking: None,
         }
     }
 }

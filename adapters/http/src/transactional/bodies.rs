@@ -82,6 +82,7 @@ impl TryFrom<DraftBody> for NotificationDraft {
             name: body.name.0,
             description: text_of(body.description).unwrap_or_default(),
             email,
+            tracking: body.tracking_settings.as_ref().map(TrackingBody::tracking).unwrap_or_default(),
             utm: body.tracking_settings.map(UtmParameters::from).unwrap_or_default(),
             metadata: metadata.unwrap_or_default(),
         })
@@ -123,6 +124,7 @@ impl TryFrom<UpdatesBody> for NotificationPatch {
             name: body.name.map(|t| t.0),
             description: body.description.map(|t| t.0),
             email,
+            tracking: body.tracking_settings.as_ref().map(TrackingBody::tracking),
             utm: body.tracking_settings.map(Into::into),
             metadata,
         })
@@ -160,7 +162,7 @@ impl From<Notification> for NotificationBody {
             name: notification.name,
             description: notification.description,
             channels: notification.email.into(),
-            tracking_settings: notification.utm.into(),
+            tracking_settings: TrackingBody::of(notification.utm, notification.tracking),
             metadata: (!metadata.is_empty()).then_some(Value::Object(metadata)),
             integration_id: notification.integration.map(|id| id.to_string()),
             created_at: notification.created_at.into(),

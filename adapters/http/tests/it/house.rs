@@ -33,7 +33,7 @@ use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::Workspac
 use http_api::{Features, HttpSettings, ShutdownGate, SiteCache};
 use memory::{
     FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, MemoryRegistrar,
-    PlainContactTokens, PlainReader, PlainRenderer, PlainTokens, PlainTrackingTokens, PlainVault,
+    PlainContactTokens, PlainDkimKeys, PlainReader, PlainRenderer, PlainTokens, PlainTrackingTokens, PlainVault,
     RecordingSignal, SequentialIds,
 };
 use poem::{
@@ -93,6 +93,7 @@ impl House {
             ids: ids.clone(),
             random: Arc::new(FixedRandom::default()),
             vault: Arc::new(vault.clone()),
+            dkim_keys: Arc::new(PlainDkimKeys),
             tokens: Arc::new(PlainTokens::default()),
             mailer: Arc::new(mailer.clone()),
             limiter: Arc::new(RateLimiter::new(time)),

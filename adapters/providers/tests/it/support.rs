@@ -214,6 +214,7 @@ pub fn mail() -> OutgoingMail {
         text: "Hi".into(),
         list_unsubscribe: Some("https://m.acme.example/u?t=1".into()),
         attachments: Vec::new(),
+        dkim: None,
     }
 }
 

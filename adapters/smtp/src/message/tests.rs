@@ -21,6 +21,7 @@ fn mail() -> OutgoingMail {
         text: "Hello".to_owned(),
         list_unsubscribe: None,
         attachments: Vec::new(),
+        dkim: None,
     }
 }
 

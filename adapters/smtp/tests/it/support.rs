@@ -65,6 +65,7 @@ pub fn mail(id: &str) -> OutgoingMail {
         text: "Hello\n.\n..end".to_owned(),
         list_unsubscribe: None,
         attachments: Vec::new(),
+        dkim: None,
     }
 }
 

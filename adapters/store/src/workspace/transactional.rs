@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use domain::{
     Timestamp,
     ids::{IntegrationId, NotificationId},
-    transactional::{EmailChannel, Notification},
+    transactional::{EmailChannel, MailTracking, Notification},
+    utm::UtmParameters,
 };
 use sea_orm::{
     QueryResult,
@@ -35,6 +36,15 @@ const COLUMNS: [&str; 9] = [
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Channels {
     email: EmailChannel,
+}
+
+/// What is kept of the links of a notification's mails.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Tracking {
+    #[serde(flatten)]
+    utm: UtmParameters,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enable_tracking: Option<bool>,
 }
 
 #[async_trait]
@@ -76,7 +86,7 @@ impl NotificationStore for Session {
                 notification.name.as_str().into(),
                 notification.description.as_str().into(),
                 channels(notification)?.into(),
-                to_json(&notification.utm, "tracking_settings")?.into(),
+                tracking(notification)?.into(),
                 to_json(&notification.metadata, "metadata")?.into(),
                 notification.integration.map(IntegrationId::uuid).into(),
                 notification.created_at.into(),
@@ -91,7 +101,7 @@ impl NotificationStore for Session {
             .value("name", notification.name.as_str())
             .value("description", notification.description.as_str())
             .value("channels", channels(notification)?)
-            .value("tracking_settings", to_json(&notification.utm, "tracking_settings")?)
+            .value("tracking_settings", tracking(notification)?)
             .value("metadata", to_json(&notification.metadata, "metadata")?)
             .value("integration_id", notification.integration.map(IntegrationId::uuid))
             .value("updated_at", notification.updated_at)
@@ -123,14 +133,21 @@ fn channels(notification: &Notification) -> Result<serde_json::Value, StoreError
     to_json(&Channels { email: notification.email.clone() }, "channels")
 }
 
+fn tracking(notification: &Notification) -> Result<serde_json::Value, StoreError> {
+    let Notification { utm, tracking, .. } = notification;
+    to_json(&Tracking { utm: utm.clone(), enable_tracking: tracking.flag() }, "tracking_settings")
+}
+
 fn notification(row: &QueryResult) -> Result<Notification, StoreError> {
     let Channels { email } = row.json("channels")?;
+    let Tracking { utm, enable_tracking } = row.json("tracking_settings")?;
     Ok(Notification {
         id: row.parsed("id", NotificationId::parse)?,
         name: row.field("name")?,
         description: row.field("description")?,
         email,
-        utm: row.json("tracking_settings")?,
+        utm,
+        tracking: MailTracking::from_flag(enable_tracking),
         metadata: row.json("metadata")?,
         integration: row.field::<Option<Uuid>>("integration_id")?.map(IntegrationId::from_uuid),
         created_at: row.field("created_at")?,

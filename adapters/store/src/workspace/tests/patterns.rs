@@ -71,6 +71,7 @@ async fn a_search_for_notifications_is_literal(mut database: Database) {
             description: String::new(),
             email: EmailChannel { template_id: TemplateId::parse("t").unwrap(), settings: None },
             utm: UtmParameters::default(),
+            tracking: domain::transactional::MailTracking::default(),
             metadata: Map::new(),
             integration: None,
             created_at: at(0),
