@@ -97,6 +97,8 @@ pub struct DeliveryConfig {
     pub retry_unknown: bool,
     /// How long the key of a request is good.
     pub key_retention: Duration,
+    /// How long messages stay in the history.
+    pub message_retention: Duration,
     /// When a provider that fails is left alone.
     pub breaker: BreakerPolicy,
     /// Whether other processes may deliver for the same installation: rates and circuits of providers
@@ -220,7 +222,7 @@ impl Deliveries {
         store.release_deliveries(&over).await?;
         let next = if claimed.is_empty() {
             let due = next_due(store.as_mut(), &except, opens).await?;
-            earlier(due, upkeep::forget(store.as_mut(), self.config.key_retention, now).await?)
+            earlier(due, self.forget(store.as_mut(), now).await?)
         } else {
             Some(now)
         };
@@ -229,6 +231,15 @@ impl Deliveries {
         let mut batch = Batch { workspace, key, providers, items, next };
         self.settle_rates(&mut batch, &setups, now).await?;
         Ok(batch)
+    }
+
+    /// Forgets what is no longer needed. Answers when to look again.
+    async fn forget(
+        &self,
+        store: &mut dyn UnitOfWork,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        upkeep::forget(store, self.config.key_retention, self.config.message_retention, now).await
     }
 
     /// Uses the rates for a batch, and gives back what other processes were faster with.

@@ -78,6 +78,8 @@ pub struct Settings {
     pub key_retention: Duration,
     /// How long the bytes of attached files are kept.
     pub attachment_retention: Duration,
+    /// How long messages stay in the history.
+    pub message_retention: Duration,
     /// Logs, metrics and traces.
     pub telemetry: Telemetry,
 }
@@ -276,6 +278,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let breaker_pause = reader.duration("CIRCUIT_BREAKER_COOLDOWN");
     let key_retention = reader.duration("IDEMPOTENCY_KEY_RETENTION");
     let attachment_retention = reader.duration("ATTACHMENT_RETENTION");
+    let message_retention = reader.duration("MESSAGE_RETENTION");
     let telemetry = telemetry(reader);
     Some(Settings {
         environment: environment?,
@@ -307,6 +310,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         breaker_pause: breaker_pause?,
         key_retention: key_retention?,
         attachment_retention: attachment_retention?,
+        message_retention: message_retention?,
         telemetry: telemetry?,
     })
 }

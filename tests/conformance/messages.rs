@@ -3,7 +3,7 @@
 use crate::{
     backends::Store,
     cases,
-    samples::{address, at, broadcast_id, list_id, message, message_id, object, template_id},
+    samples::{address, at, broadcast_id, delivery, list_id, message, message_id, object, template_id},
 };
 use application::ports::{MessageEvent, UnitOfWork};
 use domain::{
@@ -40,6 +40,9 @@ cases![
     a_broadcast_without_messages_counts_nothing,
     messages_are_found_by_state,
     leaving_is_noted_once_and_on_the_own_message,
+    old_messages_are_purged_the_oldest_first,
+    what_is_purged_stays_counted,
+    a_message_that_waits_is_not_purged,
 ];
 
 async fn unit_with(store: &Store, messages: &[Message]) -> Box<dyn UnitOfWork> {
@@ -368,4 +371,42 @@ async fn leaving_is_noted_once_and_on_the_own_message(store: &Store) {
     let noted = one(unit.as_mut()).await;
     assert_eq!((noted.unsubscribed_at, noted.updated_at), (Some(at(2)), at(2)));
     assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap().unsubscribed, 1);
+}
+
+async fn old_messages_are_purged_the_oldest_first(store: &Store) {
+    let mut unit = store.write().await;
+    assert_eq!(unit.oldest_message().await.unwrap(), None);
+    let all: Vec<_> = (1..=5).map(|n| message(n, "ana", i64::from(n))).collect();
+    unit.insert_messages_if_absent(&all).await.unwrap();
+    assert_eq!(unit.oldest_message().await.unwrap(), Some(at(1)));
+    assert_eq!(unit.purge_messages(at(3), 2).await.unwrap(), 2);
+    assert_eq!(unit.oldest_message().await.unwrap(), Some(at(3)));
+    assert_eq!(unit.purge_messages(at(3), 2).await.unwrap(), 1);
+    assert_eq!(unit.purge_messages(at(3), 2).await.unwrap(), 0);
+    let left = unit.messages_after(&MessageFilter::default(), None, 10).await.unwrap();
+    assert_eq!(left.items.iter().map(|m| m.id.clone()).collect::<Vec<_>>(), [5, 4].map(message_id));
+}
+
+async fn what_is_purged_stays_counted(store: &Store) {
+    let sent = |n: u32| Message {
+        created_at: at(0),
+        broadcast: Some(broadcast_id(1)),
+        sent_at: Some(at(1)),
+        opened_at: Some(at(2)),
+        ..message(n, "ana", 0)
+    };
+    let mut unit = unit_with(store, &[sent(1), sent(2)]).await;
+    let before = unit.message_stats(&broadcast_id(1)).await.unwrap();
+    assert_eq!((before.sent, before.opened), (2, 2));
+    assert_eq!(unit.purge_messages(at(0), 10).await.unwrap(), 2);
+    assert_eq!(unit.message_stats(&broadcast_id(1)).await.unwrap(), before);
+}
+
+async fn a_message_that_waits_is_not_purged(store: &Store) {
+    let old = |n: u32| message(n, "ana", 0);
+    let mut unit = unit_with(store, &[old(1), old(2)]).await;
+    unit.insert_deliveries(&[delivery(1, 0)]).await.unwrap();
+    assert_eq!(unit.purge_messages(at(0), 10).await.unwrap(), 1);
+    assert_eq!(unit.messages(&[message_id(1), message_id(2)]).await.unwrap().len(), 1);
+    assert_eq!(unit.oldest_message().await.unwrap(), None, "nobody looks again and again for it");
 }

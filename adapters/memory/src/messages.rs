@@ -81,22 +81,31 @@ impl MessageStore for MemorySession<WorkspaceState> {
         })
     }
 
+    async fn purge_messages(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.change(|state| {
+            let mut old: Vec<_> = at_rest(state).filter(|m| m.created_at <= expired).cloned().collect();
+            old.sort_by_key(|message| (message.created_at, message.id.clone()));
+            old.truncate(limit);
+            for message in &old {
+                state.messages.remove(&message.id);
+                state.engagements.retain(|key, _| key.0 != message.id);
+                if let Some(broadcast) = &message.broadcast {
+                    count(state.purged.entry(broadcast.clone()).or_default(), message);
+                }
+            }
+            Ok(old.len() as u64)
+        })
+    }
+
+    async fn oldest_message(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.look(|state| at_rest(state).map(|message| message.created_at).min())
+    }
+
     async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError> {
         self.look(|state| {
-            let mut stats = MessageStats::default();
+            let mut stats = state.purged.get(broadcast).copied().unwrap_or_default();
             for message in state.messages.values().filter(|m| m.broadcast.as_ref() == Some(broadcast)) {
-                for (count, at) in [
-                    (&mut stats.sent, message.sent_at),
-                    (&mut stats.delivered, message.delivered_at),
-                    (&mut stats.bounced, message.bounced_at),
-                    (&mut stats.complained, message.complained_at),
-                    (&mut stats.failed, message.failed_at),
-                    (&mut stats.opened, message.opened_at),
-                    (&mut stats.clicked, message.clicked_at),
-                    (&mut stats.unsubscribed, message.unsubscribed_at),
-                ] {
-                    *count += u64::from(at.is_some());
-                }
+                count(&mut stats, message);
             }
             let engaged = state.engaged.get(broadcast).copied().unwrap_or_default();
             stats.proxy_opened = engaged.proxy_opened;
@@ -104,6 +113,26 @@ impl MessageStore for MemorySession<WorkspaceState> {
             stats.machine_clicked = engaged.machine_clicked;
             stats
         })
+    }
+}
+
+/// Messages that do not wait to be delivered.
+fn at_rest(state: &WorkspaceState) -> impl Iterator<Item = &Message> {
+    state.messages.values().filter(|message| !state.deliveries.contains_key(&message.id))
+}
+
+fn count(stats: &mut MessageStats, message: &Message) {
+    for (count, at) in [
+        (&mut stats.sent, message.sent_at),
+        (&mut stats.delivered, message.delivered_at),
+        (&mut stats.bounced, message.bounced_at),
+        (&mut stats.complained, message.complained_at),
+        (&mut stats.failed, message.failed_at),
+        (&mut stats.opened, message.opened_at),
+        (&mut stats.clicked, message.clicked_at),
+        (&mut stats.unsubscribed, message.unsubscribed_at),
+    ] {
+        *count += u64::from(at.is_some());
     }
 }
 

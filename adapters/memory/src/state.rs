@@ -15,7 +15,7 @@ use domain::{
     },
     integrations::Integration,
     lists::{List, Membership},
-    messages::Message,
+    messages::{Message, MessageStats},
     templates::Template,
     tracking::{Engagement, EngagementKey, LinkClicks},
     transactional::Notification,
@@ -47,6 +47,8 @@ pub struct WorkspaceState {
     pub(crate) engaged: BTreeMap<BroadcastId, Engaged>,
     pub(crate) feedback: BTreeMap<FeedbackId, Feedback>,
     pub(crate) suppressions: BTreeMap<EmailAddress, SuppressionReason>,
+    /// What messages had counted that have left the history.
+    pub(crate) purged: BTreeMap<BroadcastId, MessageStats>,
 }
 
 /// The system database.

@@ -1,6 +1,6 @@
-//! Forgetting what sends no longer need: the keys of requests and the bytes of attached files.
+//! Forgetting what is no longer needed: the keys of requests, the bytes of attached files, and old messages.
 //!
-//! Both are always stored together with a delivery, so that whoever looks after the deliveries of a
+//! All are always stored together with a delivery, so that whoever looks after the deliveries of a
 //! workspace also looks after them: no other entry of the work index is needed.
 
 use super::earlier;
@@ -18,10 +18,27 @@ const TOGETHER: Duration = Duration::hours(1);
 pub(super) async fn forget(
     store: &mut dyn UnitOfWork,
     key_retention: Duration,
+    message_retention: Duration,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let keys = forget_keys(store, key_retention, now).await?;
-    Ok(earlier(keys, forget_contents(store, now).await?))
+    let contents = forget_contents(store, now).await?;
+    let messages = forget_messages(store, message_retention, now).await?;
+    Ok(earlier(earlier(keys, contents), messages))
+}
+
+async fn forget_messages(
+    store: &mut dyn UnitOfWork,
+    retention: Duration,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut oldest = store.oldest_message().await?;
+    if oldest.is_some_and(|at| at + retention <= now) {
+        let purged = store.purge_messages(now - retention, AT_ONCE).await?;
+        tracing::info!(count = purged, "old messages have left the history");
+        oldest = store.oldest_message().await?;
+    }
+    Ok(oldest.map(|at| look_at(at + retention, now)))
 }
 
 async fn forget_keys(

@@ -54,6 +54,13 @@ pub trait MessageStore {
         recipient: &EmailAddress,
         now: Timestamp,
     ) -> Result<(), StoreError>;
+    /// Removes up to `limit` messages that were accepted at `expired` or before, with all that happened to
+    /// them, the oldest first. Those that wait to be delivered stay. What was counted stays counted.
+    /// Answers how many.
+    async fn purge_messages(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError>;
+
+    /// When the oldest message was accepted that does not wait to be delivered.
+    async fn oldest_message(&mut self) -> Result<Option<Timestamp>, StoreError>;
 
     /// How many messages of a broadcast have seen which event.
     async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError>;

@@ -364,6 +364,7 @@ fn config(retry_unknown: bool) -> DeliveryConfig {
         batch: 50,
         retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
         key_retention: Duration::days(30),
+        message_retention: Duration::days(60),
         retry_unknown,
         breaker: BreakerPolicy::default(),
         several_processes: false,

@@ -293,6 +293,8 @@ fn deliveries(
         batch: BATCH,
         retry_unknown: settings.retry_unknown,
         key_retention: retention.keys,
+        message_retention: chrono::Duration::from_std(settings.message_retention)
+            .unwrap_or(chrono::Duration::days(3_650)),
         breaker: breaker(settings.breaker_pause),
         several_processes: matches!(settings.database, Database::PostgreSql(_)),
     };

@@ -480,6 +480,13 @@ pub const GROUPS: &[Group] = &[
                 secs(3 * DAY, 3_660 * DAY),
                 "How long the bytes of attached files are kept after the last message with them was due.",
             ),
+            var(
+                "MESSAGE_RETENTION",
+                "87600h",
+                secs(30 * DAY, 3_660 * DAY),
+                "How long messages stay in the history, with what happened to them. Figures of broadcasts and \
+                 their accounts stay; results of A/B tests are counted from the history.",
+            ),
         ],
     },
     Group {

@@ -185,6 +185,7 @@ fn features(platform: Arc<Platform>, sites: SiteCache) -> (Features, Broadcasts)
         retry: RetryPolicy::default(),
         key_retention: month,
         retry_unknown: false,
+        message_retention: chrono::Duration::days(60),
         breaker: BreakerPolicy::default(),
         several_processes: false,
     };

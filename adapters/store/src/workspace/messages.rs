@@ -20,8 +20,8 @@ use domain::{
 use sea_orm::{
     QueryResult,
     sea_query::{
-        Condition, Expr, ExprTrait as _, Func, OnConflict, Order, Query, SelectStatement, TableRef,
-        UpdateStatement, Value, ValueTuple,
+        Condition, Expr, ExprTrait as _, Func, LockBehavior, LockType, OnConflict, Order, Query,
+        SelectStatement, TableRef, UpdateStatement, Value, ValueTuple,
     },
 };
 use std::collections::HashSet;
@@ -133,6 +133,32 @@ impl MessageStore for Session {
         self.exec(&statement).await.map(drop)
     }
 
+    async fn purge_messages(&mut self, expired: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let chosen = oldest(limit)
+            .column("id")
+            .and_where(Expr::col("created_at").lte(expired))
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .take();
+        let rows = self.all(&chosen).await?;
+        let ids: Vec<String> = rows.iter().map(|row| row.field("id")).collect::<Result<_, _>>()?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let mut purged = 0;
+        for (table, column) in [("message_engagements", "message_id"), ("message_history", "id")] {
+            let ids = given(self.backend(), ids.iter().map(String::as_str));
+            let removal =
+                Query::delete().from_table(table).and_where(Expr::col(column).in_subquery(ids)).take();
+            purged = self.exec(&removal).await?;
+        }
+        Ok(purged)
+    }
+
+    async fn oldest_message(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let query = oldest(1).column("created_at").take();
+        self.one(&query).await?.map(|row| row.field("created_at")).transpose()
+    }
+
     async fn message_stats(&mut self, broadcast: &BroadcastId) -> Result<MessageStats, StoreError> {
         let mut query = Query::select();
         query
@@ -156,6 +182,22 @@ impl MessageStore for Session {
             machine_clicked: count("machine_clicked")?,
         })
     }
+}
+
+/// The messages that were accepted first and do not wait to be delivered, without columns yet.
+fn oldest(limit: usize) -> SelectStatement {
+    let waiting = Query::select()
+        .expr(Expr::val(1))
+        .from("deliveries")
+        .and_where(Expr::col(("deliveries", "message_id")).equals(("message_history", "id")))
+        .take();
+    Query::select()
+        .from("message_history")
+        .and_where(Expr::exists(waiting).not())
+        .order_by("created_at", Order::Asc)
+        .order_by("id", Order::Asc)
+        .limit(limit as u64)
+        .take()
 }
 
 /// The events in their order, cut where a message comes again.
