@@ -27,13 +27,15 @@ async fn status(tenant: &Tenant, id: &str) -> String {
     found["broadcast"]["status"].as_str().unwrap().to_owned()
 }
 
-/// Waits until nothing is queued or being handed over, however many were planned.
+/// Waits until nobody is to be planned, and nothing is queued or being handed over.
 async fn settled(tenant: &Tenant, id: &str) -> Value {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
+        // Asked for first: what is counted afterwards was planned by then.
+        let planned = ["processed", "cancelled"].contains(&status(tenant, id).await.as_str());
         let answer = tenant.get("broadcasts.ledger", &format!("id={id}")).await.ok();
         let ledger = answer["ledger"].clone();
-        if ledger["queued"] == 0 && ledger["sending"] == 0 {
+        if planned && ledger["queued"] == 0 && ledger["sending"] == 0 {
             return ledger;
         }
         assert!(tokio::time::Instant::now() < deadline, "{ledger}");

@@ -33,8 +33,8 @@ use domain::{deliveries::RetryPolicy, email_address::EmailAddress, ids::Workspac
 use http_api::{Features, HttpSettings, ShutdownGate, SiteCache};
 use memory::{
     FixedClock, FixedMeter, FixedRandom, MemoryBroker, MemoryFeeds, MemoryMailer, MemoryRegistrar,
-    PlainContactTokens, PlainDkimKeys, PlainReader, PlainRenderer, PlainTokens, PlainTrackingTokens, PlainVault,
-    RecordingSignal, SequentialIds,
+    PlainContactTokens, PlainDkimKeys, PlainReader, PlainRenderer, PlainTokens, PlainTrackingTokens,
+    PlainVault, RecordingSignal, SequentialIds,
 };
 use poem::{
     Response,
