@@ -161,7 +161,7 @@ impl Connector for EngineConnector {
         match (self, system) {
             (Self::Sqlite(_), _) => vec![true; zombies.len()],
             (Self::Postgres(server), Some(system)) => server.prove_gone(system, zombies).await,
-            (Self::Postgres(_), None) => vec![false; zombies.len()],
+            (Self::Postgres(server), None) => server.prove_gone_apart(zombies).await,
         }
     }
 

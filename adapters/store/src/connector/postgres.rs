@@ -169,6 +169,13 @@ impl PostgresConnector {
         zombies.iter().map(gone).collect()
     }
 
+    /// The same over the session that is not lent: a process whose share has run out may open nothing
+    /// else, and gets another share only when all that it had is known to be gone.
+    pub(super) async fn prove_gone_apart(&self, zombies: &[ZombieProbe<Handle>]) -> Vec<bool> {
+        let asked = async |connection: &Connection| Ok(self.prove_gone(connection, zombies).await);
+        self.maintenance.with_session(asked).await.unwrap_or_else(|_| vec![false; zombies.len()])
+    }
+
     pub(super) async fn create_system(&self) -> Result<(), StoreError> {
         let missing = |e: &DbErr| sqlx_code(e).is_some_and(|code| code == "3D000");
         match self.maintenance.with_database(&self.system, async |c| c.ping().await).await {
