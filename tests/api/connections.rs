@@ -151,8 +151,8 @@ async fn a_server_without_free_connections_serves_or_says_when_to_come_back() {
     let figures = small().anonymous().get("/health").await.ok();
     assert_eq!(figures["status"], "limited", "{figures}");
     assert!(figures["total_open_connections"].as_u64() <= Some(20), "{figures}");
-    // The figures are taken without a connection. How fast is told by the quickest of a few answers: the
-    // others also wait for the processors that the clients keep busy.
+    // The figures are taken without a connection: whoever waited for one would be refused after 200 ms. Told
+    // by the quickest of a few answers: the others also wait for the processors that the clients keep busy.
     let mut took = Vec::new();
     for _ in 0..9 {
         let asked = std::time::Instant::now();
@@ -160,7 +160,7 @@ async fn a_server_without_free_connections_serves_or_says_when_to_come_back() {
         took.push(asked.elapsed());
     }
     took.sort();
-    assert!(took[0] < Duration::from_millis(50), "{took:?}");
+    assert!(took[0] < Duration::from_millis(200), "{took:?}");
     for lock in locks {
         lock.close().await.unwrap();
     }
