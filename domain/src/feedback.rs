@@ -85,15 +85,28 @@ impl Bounce {
         }
     }
 
+    /// What this program calls it; all other kinds are a provider's words.
+    const REFUSED: &str = "Refused";
+
     /// A mail that was refused while it was handed over, because its recipient does not exist.
     #[must_use]
     pub fn refused(reply: &str) -> Self {
         Self {
             class: BounceClass::Hard,
-            kind: "Refused".to_owned(),
+            kind: Self::REFUSED.to_owned(),
             category: "HardBounce".to_owned(),
             diagnostic: line(reply, LONGEST_DIAGNOSTIC),
         }
+    }
+
+    /// What the history says of the message: the provider's words, or the reply alone.
+    fn words(&self) -> String {
+        if self.kind == Self::REFUSED {
+            return self.diagnostic.clone();
+        }
+        let words = [&*self.kind, &*self.category, &*self.diagnostic];
+        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        words.join(" ")
     }
 }
 
@@ -191,10 +204,7 @@ impl Feedback {
             FeedbackKind::Delivered => mark.delivered_at = at,
             FeedbackKind::Bounced(bounce) if bounce.class == BounceClass::Hard => {
                 mark.bounced_at = at;
-                let words = [&bounce.kind, &bounce.category, &bounce.diagnostic];
-                let words: Vec<_> =
-                    words.into_iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
-                mark.status_info = Some(reason(&words.join(" ")));
+                mark.status_info = Some(reason(&bounce.words()));
             }
             FeedbackKind::Bounced(_) => return None,
             FeedbackKind::Complained { feedback_type } => {

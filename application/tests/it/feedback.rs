@@ -294,6 +294,11 @@ async fn a_recipient_that_the_mail_server_does_not_know_is_a_hard_bounce() {
     let message = messages(&stage).await.remove(0);
     assert_eq!(message.state, MessageState::Failed);
     assert!(message.bounced_at.is_some());
+    assert_eq!(
+        message.status_info.as_deref(),
+        Some("refused by the mail server: 550 5.1.1 User unknown"),
+        "the reply alone"
+    );
     assert_eq!(standings(&stage, "c00000@shop.example").await, [MembershipStatus::Bounced]);
     let page = stage.feedback.list(&owner(), &FeedbackFilter::default(), None, 10).await.unwrap();
     assert_eq!(page.items[0].message.as_deref(), Some(message.id.as_str()));
